@@ -1,0 +1,1 @@
+"""LFM2, embedded. Text in, text out; knows nothing of documents."""

@@ -1,0 +1,28 @@
+"""The errors of backbone, drawn as a tree.
+
+BackboneError
+├── CheckpointError    a folder or name that cannot be loaded as an LFM2 model
+├── GrammarError       a grammar, schema or pattern that cannot be compiled
+├── PromptTooLong      a prompt that can never fit the context
+└── Unsupported        an ability that this checkpoint does not have
+"""
+
+
+class BackboneError(Exception):
+    """Anything that backbone reports to its caller; the message says what to do."""
+
+
+class CheckpointError(BackboneError):
+    """A folder or name that cannot be loaded as an LFM2 model."""
+
+
+class GrammarError(BackboneError):
+    """A grammar, JSON schema or regular expression that cannot be compiled."""
+
+
+class PromptTooLong(BackboneError):
+    """A prompt that does not fit the model's context."""
+
+
+class Unsupported(BackboneError):
+    """Something was asked of a checkpoint that it was not made for."""

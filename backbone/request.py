@@ -1,0 +1,168 @@
+"""What is asked of a generator and what comes back: messages, sampling, streams, completions.
+
+Plain values and one thread-safe Stream. No torch, no tokenizer, no idea how text is made.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A special token inside a message's content, named by its text (`Mark("<s0>")`).
+
+    Plain strings can never become special tokens; a Mark always is one. A checkpoint whose tokenizer
+    lacks the mark refuses the message.
+    """
+
+    token: str
+
+
+Content = str | tuple[str | Mark, ...]
+
+FinishReason = Literal["stop", "length", "cancelled", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; `role` is system, user, assistant or tool."""
+
+    role: str
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. The default is greedy.
+
+    `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1 switch each
+    filter off. With a `seed` the same request gives the same tokens, alone or in a batch.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        ranges = {
+            "temperature": (self.temperature >= 0, "at least 0"),
+            "top_k": (self.top_k >= 0, "at least 0"),
+            "top_p": (0 < self.top_p <= 1, "in (0, 1]"),
+            "min_p": (0 <= self.min_p <= 1, "in [0, 1]"),
+            "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
+        }
+        for name, (good, wanted) in ranges.items():
+            if not good:
+                raise ValueError(f"{name} must be {wanted}, got {getattr(self, name)!r}")
+
+
+GREEDY = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a request produced. `text` includes special tokens the grammar asked for (`<s3>`)."""
+
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    logprob: float = 0.0  # sum over the completion's tokens, natural logarithm
+
+
+class Stream:
+    """The text of one request as it comes. Iterate it, or take `result()`, or `subscribe`.
+
+    The producer calls `push` and then `finish` or `fail` once; everything else belongs to consumers.
+    Any thread may call any method.
+    """
+
+    def __init__(self, on_cancel: Callable[[], None] | None = None) -> None:
+        self._pieces: list[str] = []
+        self._completion: Completion | None = None
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+        self._callbacks: list[Callable[[str | None], None]] = []
+        self._on_cancel = on_cancel
+
+    def push(self, piece: str) -> None:
+        """Add text (the producer's side)."""
+        if not piece:
+            return
+        with self._changed:
+            self._pieces.append(piece)
+            callbacks = list(self._callbacks)
+            self._changed.notify_all()
+        for callback in callbacks:
+            callback(piece)
+
+    def finish(self, completion: Completion) -> None:
+        """End with a result (the producer's side)."""
+        self._end(completion, None)
+
+    def fail(self, error: BaseException) -> None:
+        """End with an error, which iteration and `result` raise (the producer's side)."""
+        self._end(None, error)
+
+    def _end(self, completion: Completion | None, error: BaseException | None) -> None:
+        with self._changed:
+            if self.done:
+                return
+            self._completion, self._error = completion, error
+            callbacks = list(self._callbacks)
+            self._changed.notify_all()
+        for callback in callbacks:
+            callback(None)
+
+    @property
+    def done(self) -> bool:
+        """Whether the request has ended, well or not."""
+        return self._completion is not None or self._error is not None
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield pieces of text until the end; each iterator starts at the beginning."""
+        at = 0
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self.done or len(self._pieces) > at)
+                fresh, over = self._pieces[at:], self.done
+            yield from fresh
+            at += len(fresh)
+            if over and not fresh:
+                break
+        if self._error is not None:
+            raise self._error
+
+    def result(self, timeout: float | None = None) -> Completion:
+        """Wait for the end. Raises what the request failed with, or TimeoutError."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.done, timeout):
+                raise TimeoutError(f"no result within {timeout} s")
+        if self._error is not None:
+            raise self._error
+        assert self._completion is not None
+        return self._completion
+
+    def cancel(self) -> None:
+        """Ask the producer to stop; the result then says `cancelled`."""
+        if not self.done and self._on_cancel is not None:
+            self._on_cancel()
+
+    def subscribe(self, callback: Callable[[str | None], None]) -> None:
+        """Call back with every piece, those already there first, then with None at the end."""
+        with self._changed:
+            past: Sequence[str | None] = list(self._pieces)
+            if self.done:
+                past = [*past, None]
+            else:
+                self._callbacks.append(callback)
+        for piece in past:
+            callback(piece)

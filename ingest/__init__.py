@@ -1,0 +1,1 @@
+"""Documents in, an index out. Knows nothing of models that speak."""
