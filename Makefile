@@ -1,0 +1,65 @@
+# make demo   install into .venv, index examples/documents, ask it questions
+# make test   the quick tests; test-all adds the slow ones; check is ruff and mypy
+# Another Python: make demo PYTHON=python3.12. Another place: make test VENV=/tmp/venv
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow test-all check bench wheel clean
+
+help:
+	@sed -n '1,3s/^# //p' Makefile
+
+demo: $(VENV)/installed
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/installed-test
+	$(BIN)/python -m pytest -m slow -rs
+
+test-all: $(VENV)/installed-test
+	$(BIN)/python -m pytest -m "" -rs
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks.retrieval
+	$(BIN)/python -m benchmarks.answers
+
+# A leftover build/ folder would be packed into the next wheel, so it goes before and after.
+wheel: $(VENV)/installed-dev
+	rm -rf build dist
+	$(BIN)/python -m build --wheel
+	rm -rf build
+
+clean:
+	rm -rf build dist *.egg-info .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# The stamp files hold the time of the last install; pyproject.toml decides whether it is still good.
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	@echo "installing ragbone into $(VENV), which takes some minutes the first time"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
+	@$(PIP) --editable '.[test,dev,bench]'
+	@touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ragbone needs Python 3.11 or newer, and '$(PYTHON)' is not: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
