@@ -1,0 +1,163 @@
+"""Cut passages into sentences and say how much of a question each one repeats.
+
+Knows words and their rarity, in nine languages, without asking which. Knows no model and no index.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ingest.words import fold
+
+# A sentence ends at CJK full stops, or at a Latin/Arabic one that white space follows, or at a line break.
+_END = re.compile(r"[。！？]+[」』”’）)]*|[.!?؟۔…]+[\"'»”’)\]]*(?=\s)|\n+|\f")
+# … but not after an initial, a bare number ("No. 3.") or one of the usual abbreviations.
+_NOT_END = re.compile(
+    r"(?:^|[\s(.\-])(?:[^\W\d_]|\d{1,2}|[Mm]rs?|[Dd]r|[Pp]rof|[Ss]t|[Nn]os?|[Nn]r|[Vv]gl|[Aa]bs|[Aa]rt|[Bb]zw|[Ss]ra?|[Ee]x|[Vv]s"
+    r"|[Ee]tc|[Ii]nc|[Ll]td|[Jj]r|[Cc]a|[Vv]ol|[Ff]ig|[Ee]d|[Cc]f|[Aa]l|[Gg]en|[Cc]ol|[Uu]sw|[Mm]me|[Pp]p|[Cc]h|[Tt]el|[Ss]ec)$"
+)
+_CLAUSE = re.compile(r"[;；:：](?=\s|[^\x00-\x7f])|[，、]|,(?=\s)|\s[–—-]\s")
+_WORD = re.compile(r"\w+")
+_CJK = re.compile(r"[぀-ヿ㐀-鿿가-힯豈-﫿]+")
+_STEM = 6  # letters of a word that count: a stemmer that needs no language
+_LIMIT = 400  # weight of a sentence beyond which it is cut at a clause (a CJK character weighs 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """An occurrence of a term: its span in the text and the key that equal terms share."""
+
+    start: int
+    end: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sentence of a passage: `passages[passage][start:end]`.
+
+    `overlap` is the share (about 0..1) of the question's rarity that the sentence and, at a discount,
+    its surroundings repeat; `matches` are the spans, relative to the sentence, of the repeated words.
+    """
+
+    passage: int
+    start: int
+    end: int
+    text: str
+    overlap: float
+    matches: tuple[tuple[int, int], ...]
+
+
+def split(text: str) -> list[tuple[int, int]]:
+    """The spans of a text's sentences, in order, without surrounding white space."""
+    spans: list[tuple[int, int]] = []
+    start = 0
+    for end in _END.finditer(text):
+        stop = end.group()[0]
+        if stop in ".…" and _NOT_END.search(text, max(start, end.start() - 8), end.start()):
+            continue
+        spans += _trimmed(text, start, end.end())
+        start = end.end()
+    spans += _trimmed(text, start, len(text))
+    return [part for span in spans for part in _clauses(text, *span)]
+
+
+def _trimmed(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return [(start, end)] if any(c.isalnum() for c in text[start:end]) else []
+
+
+def weight(text: str) -> int:
+    """The length of a text where a CJK character counts 3."""
+    return len(text) + 2 * sum(m.end() - m.start() for m in _CJK.finditer(text))
+
+
+def _clauses(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Cut an overlong sentence at the clause, else the space, nearest to its middle."""
+    if weight(text[start:end]) <= _LIMIT:
+        return [(start, end)]
+    middle = (start + end) // 2
+    quarter = (end - start) // 4
+    cuts = [m.end() for m in _CLAUSE.finditer(text, middle - quarter, middle + quarter)]
+    cuts = cuts or [i for i in range(middle - quarter, middle + quarter) if text[i].isspace()]
+    cut = min(cuts, key=lambda c: abs(c - middle), default=middle)
+    left, right = _trimmed(text, start, cut), _trimmed(text, cut, end)
+    return [part for span in left + right for part in _clauses(text, *span)]
+
+
+def terms(text: str) -> list[Term]:
+    """The words of a text by their first letters, and its CJK runs by overlapping pairs."""
+    found: list[Term] = []
+    for word in _WORD.finditer(text):
+        at = word.start()
+        for run in _CJK.finditer(text, word.start(), word.end()):
+            _add_word(found, text, at, run.start())
+            first, last = run.span()
+            pairs = range(first, max(last - 1, first + 1))
+            found += [Term(i, min(i + 2, last), text[i : min(i + 2, last)]) for i in pairs]
+            at = last
+        _add_word(found, text, at, word.end())
+    return found
+
+
+def _add_word(found: list[Term], text: str, start: int, end: int) -> None:
+    if start < end:
+        found.append(Term(start, end, fold(text[start:end])[:_STEM]))
+
+
+def rank(
+    question: str, passages: Sequence[str], headings: Sequence[str | None] = ()
+) -> list[Candidate]:
+    """Every sentence of the passages with its overlap, the largest first.
+
+    A term's rarity is its inverse sentence frequency within these passages, so that words which all of
+    them share count for little. A sentence gets, besides its own overlap, 0.3 of its better neighbour's
+    and 0.2 of its passage's (heading included).
+    """
+    wanted = {term.key for term in terms(question)}
+    spans = [(p, start, end) for p, text in enumerate(passages) for start, end in split(text)]
+    matches = [
+        [term for term in terms(passages[p][start:end]) if term.key in wanted]
+        for p, start, end in spans
+    ]
+    keys = [{term.key for term in found} for found in matches]
+    frequency = Counter(key for found in keys for key in found)
+    rarity = {k: math.log(1 + (len(spans) - frequency[k] + 0.5) / (frequency[k] + 0.5)) for k in wanted}
+    mass = sum(rarity.values()) or 1.0
+    own = [sum(rarity[k] for k in sorted(found)) for found in keys]
+    around = [{t.key for t in terms(h or "")} & wanted for h in headings] or [set()] * len(passages)
+    for (p, _, _), found in zip(spans, keys, strict=True):
+        around[p] = around[p] | found
+    whole = [sum(rarity[k] for k in sorted(found)) for found in around]
+
+    def neighbour(i: int) -> float:
+        near = [j for j in (i - 1, i + 1) if 0 <= j < len(spans) and spans[j][0] == spans[i][0]]
+        return max((own[j] for j in near), default=0.0)
+
+    found = [
+        Candidate(
+            p, start, end, passages[p][start:end],
+            (own[i] + 0.3 * neighbour(i) + 0.2 * whole[p]) / (1.5 * mass),
+            _merged(passages[p][start:end], matches[i]),
+        )
+        for i, (p, start, end) in enumerate(spans)
+    ]  # fmt: skip
+    return sorted(found, key=lambda c: -c.overlap)
+
+
+def _merged(text: str, found: Sequence[Term]) -> tuple[tuple[int, int], ...]:
+    """The spans of matching terms, overlapping ones (CJK pairs) joined."""
+    spans: list[tuple[int, int]] = []
+    for term in found:
+        if spans and term.start < spans[-1][1]:
+            spans[-1] = (spans[-1][0], term.end)
+        else:
+            spans.append((term.start, term.end))
+    return tuple(spans)

@@ -1,0 +1,352 @@
+"""Train the built-in reader: a small LFM2 that quotes. Writes a folder in the layout of an official checkpoint.
+
+    python training/backbone.py prepare --data DATA --work runs/reader
+    python training/backbone.py train   --work runs/reader --minutes 60
+    python training/backbone.py export  --work runs/reader --out backbone/builtin
+
+The model is LFM2 as published (short convolutions, grouped-query attention, SwiGLU, tied head) at 9M
+parameters. Besides the usual loss on the reply, the last attention layer is taught where to look: at every
+reply position each of its heads should attend to the token that is copied there. Nothing is added to the
+checkpoint for that. `train` resumes from its last checkpoint; the number format follows the processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+HIDDEN, HEADS, FEED, LAYERS, VOCABULARY = 256, 4, 640, 6, 16384
+ATTENTION = (1, 3, 5)  # which layers attend; the others are short convolutions
+HEAD = HIDDEN // HEADS
+THETA = 10_000.0
+BATCH = 4096  # tokens of an optimiser step
+CONFIG = {
+    "architectures": ["Lfm2ForCausalLM"], "model_type": "lfm2", "dtype": "bfloat16",
+    "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "intermediate_size": FEED,
+    "block_auto_adjust_ff_dim": False, "num_hidden_layers": LAYERS,
+    "layer_types": ["full_attention" if i in ATTENTION else "conv" for i in range(LAYERS)],
+    "num_attention_heads": HEADS, "num_key_value_heads": HEADS, "conv_L_cache": 3,
+    "conv_bias": False, "norm_eps": 1e-5, "rope_theta": THETA, "max_position_embeddings": 2048,
+    "tie_word_embeddings": True, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 4,
+}  # fmt: skip
+TEMPLATE = (
+    "{{- bos_token -}}{%- for message in messages -%}"
+    "{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' -}}"
+    "{%- endfor -%}{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
+)
+
+
+class Norm(nn.Module):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), 1e-5)
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            setattr(self, name, nn.Linear(HIDDEN, HIDDEN, bias=False))
+        self.q_layernorm, self.k_layernorm = Norm(HEAD), Norm(HEAD)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Hidden states; and the queries and keys [B, heads, T, 64], for the pointing loss."""
+        b, t, _ = x.shape
+        q, k, v = (p(x).view(b, t, HEADS, HEAD).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k = _rotated(self.q_layernorm(q), cos, sin), _rotated(self.k_layernorm(k), cos, sin)
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.out_proj(out.transpose(1, 2).reshape(b, t, HIDDEN)), q, k
+
+
+def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    left, right = x.chunk(2, -1)
+    return x * cos + torch.cat((-right, left), -1) * sin
+
+
+class ShortConvolution(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_proj = nn.Linear(HIDDEN, 3 * HIDDEN, bias=False)
+        self.out_proj = nn.Linear(HIDDEN, HIDDEN, bias=False)
+        self.conv = nn.Conv1d(HIDDEN, HIDDEN, 3, groups=HIDDEN, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, scale, x = self.in_proj(x).chunk(3, -1)
+        gated = F.pad(gate * x, (0, 0, 2, 0))
+        taps = self.conv.weight[:, 0].to(x.dtype)  # the kernel as three shifted products: faster than conv1d
+        mixed = gated[:, :-2] * taps[:, 0] + gated[:, 1:-1] * taps[:, 1] + gated[:, 2:] * taps[:, 2]
+        return self.out_proj(scale * mixed)
+
+
+class FeedForward(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w1, self.w3 = (nn.Linear(HIDDEN, FEED, bias=False) for _ in range(2))
+        self.w2 = nn.Linear(FEED, HIDDEN, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.w2(F.silu(self.w1(x)) * self.w3(x))
+
+
+class Layer(nn.Module):
+    def __init__(self, attends: bool) -> None:
+        super().__init__()
+        if attends:
+            self.self_attn = Attention()
+        else:
+            self.conv = ShortConvolution()
+        self.feed_forward = FeedForward()
+        self.operator_norm, self.ffn_norm = Norm(HIDDEN), Norm(HIDDEN)
+
+
+class Reader(nn.Module):
+    """LFM2 for training: whole padded batches, no cache. Parameter names are the official ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(VOCABULARY, HIDDEN)
+        self.layers = nn.ModuleList(Layer(i in ATTENTION) for i in range(LAYERS))
+        self.embedding_norm = Norm(HIDDEN)
+        for name, p in self.named_parameters():
+            if p.ndim > 1:
+                deep = 1 / math.sqrt(2 * LAYERS) if name.endswith(("out_proj.weight", "w2.weight")) else 1.0
+                nn.init.normal_(p, std=(0.02 if "embed" in name else p.shape[-1] ** -0.5 * 0.7) * deep)
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """ids [B, T] → normed hidden states [B, T, h], last attention's queries and keys."""
+        x = self.embed_tokens(ids) * 1.0
+        angle = torch.arange(ids.shape[1], device=ids.device)[:, None] * THETA ** -(
+            torch.arange(0, HEAD, 2, device=ids.device) / HEAD
+        )
+        angle = torch.cat((angle, angle), -1)
+        cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+        q = k = x
+        for layer in self.layers:
+            h = layer.operator_norm(x)
+            if hasattr(layer, "self_attn"):
+                h, q, k = layer.self_attn(h, cos, sin)
+            else:
+                h = layer.conv(h)
+            x = x + h
+            x = x + layer.feed_forward(layer.ffn_norm(x))
+        return self.embedding_norm(x), q, k
+
+
+class Batches:
+    """Examples packed on disk, dealt in shuffled batches of about BATCH tokens and like lengths."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        data = np.load(folder / "examples.npz")
+        self.ids, self.pointers = data["ids"], data["pointers"]
+        self.starts, self.replies = data["starts"], data["replies"]
+        self.chance = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return len(self.replies)
+
+    def epoch(self) -> list[np.ndarray]:
+        """Rows of each batch: shuffled, then sorted by length within groups of 2,048."""
+        lengths = np.diff(self.starts)
+        order = self.chance.permutation(len(self))
+        batches = []
+        for at in range(0, len(order), 2048):
+            group = order[at : at + 2048]
+            group = group[np.argsort(lengths[group], kind="stable")]
+            row: list[int] = []
+            for i in group:
+                if row and (len(row) + 1) * lengths[i] > BATCH:
+                    batches.append(np.array(row))
+                    row = []
+                row.append(i)
+            batches.append(np.array(row))
+        return [batches[i] for i in self.chance.permutation(len(batches))]
+
+    def load(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """ids [B, T], places [M, 3] (row, position before a reply token, pointer or -1), a light-loss mask [B, T]."""
+        lengths = self.starts[rows + 1] - self.starts[rows]
+        width = int(-(-lengths.max() // 32) * 32)
+        ids = np.zeros((len(rows), width), np.int64)
+        places = []
+        for b, i in enumerate(rows):
+            whole = self.ids[self.starts[i] : self.starts[i + 1]]
+            ids[b, : len(whole)] = whole
+            reply = int(self.replies[i])
+            at = self.starts[i] + reply
+            for j, pointer in enumerate(self.pointers[at : self.starts[i + 1]]):
+                places.append((b, reply + j - 1, int(pointer)))
+        light = (self.chance.random(ids.shape) < 0.1) & (ids != 0)
+        light[:, -1] = False
+        return torch.from_numpy(ids), torch.tensor(places), torch.from_numpy(light)
+
+
+def losses(model: nn.Module, ids: Tensor, places: Tensor, light: Tensor, head: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The reply's cross-entropy, the pointing loss, and a light language-model loss on 10 % of the prompt."""
+    hidden, q, k = model(ids)
+    row, at, pointer = places.unbind(1)
+    logits = (hidden[row, at] @ head.T.to(hidden.dtype)).float()
+    first = (at == torch.cat((at.new_tensor([-2]), at[:-1])) + 1) & (row == torch.cat((row.new_tensor([-1]), row[:-1])))
+    weight = torch.where(first, 1.0, 3.0)  # the choice of the sentence matters most
+    reply = (F.cross_entropy(logits, ids[row, at + 1], reduction="none") * weight).sum() / weight.sum()
+    here = pointer >= 0
+    scores = torch.einsum("mhd,mhtd->mht", q[row, :, at].float(), k[row].float()) / math.sqrt(HEAD)
+    future = torch.arange(ids.shape[1], device=ids.device)[None, None] > at[:, None, None]
+    looked = F.log_softmax(scores.masked_fill(future, -1e9), -1)
+    looked = looked.gather(2, pointer.clamp(min=0)[:, None, None].expand(-1, HEADS, 1))[..., 0].mean(1)
+    pointing = -(looked * weight * here).sum() / (weight * here).sum().clamp(min=1)
+    b, t = light.nonzero(as_tuple=True)
+    text = F.cross_entropy((hidden[b, t] @ head.T.to(hidden.dtype)).float(), ids[b, t + 1])
+    return reply, pointing, text
+
+
+def prepare(data: Path, work: Path) -> None:
+    """Tokenizer and examples, written to `work`."""
+    from tokenizers import Tokenizer
+
+    from training import reading
+
+    work.mkdir(parents=True, exist_ok=True)
+    chance = random.Random(1)
+    if not (work / "tokenizer.json").exists():
+        reading.train_tokenizer(reading.tokenizer_texts(data, chance), VOCABULARY).save(str(work / "tokenizer.json"))
+        print("tokenizer done", flush=True)
+    encoding = reading.Encoding(Tokenizer.from_file(str(work / "tokenizer.json")), chance)
+    ids, pointers, starts, replies = [], [], [0], []
+    sources = [(n, lambda n=n: reading.qa_questions(data / "qa" / f"{n}.train.jsonl.zst", reading.QA[n], chance)) for n in reading.QA]
+    sources += [(n, lambda n=n: reading.cloze_questions(data / "text" / f"{n}.txt.zst", reading.CLOZE[n], chance)) for n in reading.CLOZE]
+    for name, questions in sources:
+        asked = made = tokens = 0
+        for question in questions():
+            asked += 1
+            example = encoding.example(question)
+            if example is None:
+                continue
+            made += 1
+            tokens += len(example.ids)
+            ids.append(example.ids)
+            pointers.append(np.concatenate((np.full(example.reply, -1, np.int16), example.pointers)))
+            starts.append(starts[-1] + len(example.ids))
+            replies.append(example.reply)
+        print(f"{name}: {made} examples of {asked} questions, {tokens / max(made, 1):.0f} tokens each", flush=True)
+    np.savez(work / "examples.npz", ids=np.concatenate(ids), pointers=np.concatenate(pointers), starts=np.array(starts), replies=np.array(replies))
+
+
+def native_bf16() -> bool:
+    """Whether bf16 products are fast here; elsewhere they are emulated, many times slower than float32."""
+    return torch.cuda.is_available() or bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+
+
+def train(work: Path, minutes: float, rate: float, threads: int) -> None:
+    """Train for so many minutes, or go on from the last checkpoint; the rate decays over the last 40 %."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(1)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    batches = Batches(work, seed=1)
+    model = Reader().to(device)
+    run = torch.compile(model, dynamic=True)
+    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
+    rest = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "embed" not in n)]
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.Muon(matrices, lr=rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+    spent = step = seen = 0.0
+    state = work / "state.pt"
+    if state.exists():
+        saved = torch.load(state, map_location=device)
+        model.load_state_dict(saved["model"])
+        for optimiser, old in zip(optimisers, saved["optimisers"], strict=True):
+            optimiser.load_state_dict(old)
+        spent, step, seen = saved["spent"], saved["step"], saved["seen"]
+        batches.chance = np.random.default_rng(int(step))
+    began, mean, noted, saved_at = time.time() - spent, np.zeros(3), time.time(), time.time()
+    while True:
+        for rows in batches.epoch():
+            spent = time.time() - began
+            done = spent / (60 * minutes)
+            if done >= 1:
+                _save(state, model, optimisers, spent, step, seen)
+                return
+            for optimiser in optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = rate * min(1.0, (step + 1) / 150, max(0.02, (1 - done) / 0.4))
+            ids, places, light = (x.to(device) for x in batches.load(rows))
+            with torch.autocast(device, torch.bfloat16, enabled=native_bf16()):
+                parts = losses(run, ids, places, light, model.embed_tokens.weight)
+            loss = parts[0] + parts[1] + 0.1 * parts[2]
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for optimiser in optimisers:
+                optimiser.step()
+                optimiser.zero_grad()
+            step += 1
+            seen += ids.numel()
+            mean += (np.array([p.item() for p in parts]) - mean) * max(0.01, 1 / step)
+            if time.time() - noted > 30:
+                noted = time.time()
+                print(f"{spent / 60:5.1f} min  step {step:.0f}  {seen / 1e6:.2f} M tokens  {seen / spent:.0f}/s  "
+                      f"reply {mean[0]:.3f}  pointing {mean[1]:.3f}  text {mean[2]:.3f}", flush=True)  # fmt: skip
+            if time.time() - saved_at > 240:
+                saved_at = time.time()
+                _save(state, model, optimisers, spent, step, seen)
+
+
+def _save(path: Path, model: nn.Module, optimisers: list, spent: float, step: float, seen: float) -> None:
+    temporary = path.with_suffix(".tmp")
+    torch.save({"model": model.state_dict(), "optimisers": [o.state_dict() for o in optimisers],
+                "spent": spent, "step": step, "seen": seen}, temporary)  # fmt: skip
+    temporary.replace(path)
+
+
+def export(work: Path, out: Path) -> None:
+    """Write the official layout: config.json, model.safetensors (bf16), tokenizer.json, chat template."""
+    import shutil
+
+    from safetensors.torch import save_file
+
+    out.mkdir(parents=True, exist_ok=True)
+    weights = torch.load(work / "state.pt", map_location="cpu")["model"]
+    save_file({f"model.{n}": w.to(torch.bfloat16).contiguous() for n, w in weights.items()}, out / "model.safetensors", metadata={"format": "pt"})
+    (out / "config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
+    (out / "generation_config.json").write_text(json.dumps({"bos_token_id": 1, "eos_token_id": 4, "pad_token_id": 0}) + "\n")
+    (out / "tokenizer_config.json").write_text(json.dumps({
+        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|startoftext|>", "eos_token": "<|im_end|>",
+        "pad_token": "<|pad|>", "model_max_length": 2048, "clean_up_tokenization_spaces": False,
+    }, indent=1) + "\n")  # fmt: skip
+    (out / "chat_template.jinja").write_text(TEMPLATE)
+    shutil.copy(work / "tokenizer.json", out / "tokenizer.json")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("act", choices=("prepare", "train", "export"))
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("runs/reader"))
+    parser.add_argument("--out", type=Path, default=Path("backbone/builtin"))
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    if given.act == "prepare":
+        if given.data is None:
+            parser.error("prepare needs --data, the folder that holds qa/ and text/")
+        prepare(given.data, given.work)
+    elif given.act == "train":
+        train(given.work, given.minutes, given.rate, given.threads)
+    else:
+        export(given.work, given.out)
+
+
+if __name__ == "__main__":
+    main()
