@@ -61,7 +61,7 @@ class WriterLock:
         return self._depth > 0
 
     def acquire(self, *, wait: float) -> None:
-        """Take the lock, waiting up to `wait` seconds; IndexLocked names the process that has it."""
+        """Take the lock, waiting up to `wait` seconds; IndexLocked names the process holding it."""
         deadline = time.monotonic() + wait
         while not self._take():
             if time.monotonic() >= deadline:

@@ -62,6 +62,11 @@ class Chunk:
     page: int | None = None
     heading: str | None = None
 
+    @property
+    def passage(self) -> str:
+        """What a chunk is found by: the headings above it and its text."""
+        return f"{self.heading}\n{self.text}" if self.heading else self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:

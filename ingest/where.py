@@ -1,0 +1,56 @@
+"""Filters on what is searched: `source=docs/*.pdf and page>=3` as a condition on the catalogue.
+
+Knows the catalogue's column names and nothing else of it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+GRAMMAR = (
+    "write conditions joined by ' and ': source=GLOB, source!=GLOB, media_type=GLOB, "
+    "media_type!=GLOB, page=N (or != < <= > >=); for example: source=docs/*.pdf and page>=3. "
+    'In a GLOB * stands for anything; a value that contains " and " goes in double quotes'
+)
+_AND = re.compile(r'\s+and\s+(?=(?:[^"]*"[^"]*")*[^"]*$)', re.IGNORECASE)  # outside quotes
+_CONDITION = re.compile(r"\s*(\w+)\s*(!=|<=|>=|=|<|>)\s*(.+?)\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """An SQL condition over documents `d` and chunks `c`, with its parameters."""
+
+    sql: str
+    parameters: tuple[str | int, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Where:
+        """Read a filter expression. Raises ValueError, with the grammar, when it is not one."""
+        parts: list[str] = []
+        parameters: list[str | int] = []
+        for part in _AND.split(text):
+            match = _CONDITION.fullmatch(part)
+            if match is None:
+                raise ValueError(f"cannot read the filter {part!r}: {GRAMMAR}")
+            field, operator, value = match.groups()
+            if len(value) > 1 and value[0] == value[-1] == '"':
+                value = value[1:-1]
+            sql, values = _condition(field.lower(), operator, value)
+            parts.append(sql)
+            parameters.extend(values)
+        return cls(" AND ".join(parts), tuple(parameters))
+
+
+def _condition(field: str, operator: str, value: str) -> tuple[str, tuple[str | int, ...]]:
+    if field == "page":
+        if not value.isdecimal():
+            raise ValueError(f"a page is a number, not {value!r}: {GRAMMAR}")
+        return f"c.page {operator} ?", (int(value),)
+    if field not in ("source", "media_type"):
+        raise ValueError(f"there is no field {field!r} to filter by: {GRAMMAR}")
+    if operator not in ("=", "!="):
+        raise ValueError(f"{field} is compared by = or !=, not by {operator}: {GRAMMAR}")
+    # The value itself is also meant: a file may be called `a[1].txt`.
+    negation = "NOT " if operator == "!=" else ""
+    return f"{negation}(d.{field} = ? OR d.{field} GLOB ?)", (value, value)
