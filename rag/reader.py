@@ -1,0 +1,153 @@
+"""Answer by pointing, with a generator that quotes and scores: the built-in model.
+
+The sentences of the hits are laid out (`reader_prompt`), the generator says how likely each holds the
+answer, and that is mixed with how much of the question the sentence repeats, how near it is to it, and
+how well its passage was found. The best sentence is the quote. The weights of the mixture, and how much
+support an answer needs, were fitted on training questions (`training/calibrate.py`).
+Knows no tensor; its Quotes are checked against the documents by whoever cites them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingest.document import Hit
+from rag.answer import Quote, Reason, Usage
+from rag.reader_prompt import NOTHING, choose, closing, message
+from rag.sentences import Candidate, rank
+
+if TYPE_CHECKING:
+    from ingest.encode import Encoder
+    from rag.pipeline import Generator
+
+__all__ = ["Evidence", "Mixture", "Quote", "Reading", "read", "weigh"]
+
+_NEARNESS = 0.5  # of a cosine beside an overlap, when sentences are chosen for the prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the reader found: its answer and the quotes behind it, or the reason for none.
+
+    `confidence` is the estimated probability (0..1) that the hits answer the question.
+    """
+
+    text: str
+    quotes: tuple[Quote, ...]
+    confidence: float
+    answered: bool
+    reason: Reason | None
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known about a question and its hits before anything is decided.
+
+    `signals[i]` belongs to `candidates[i]`: log-probability of its mark, overlap, cosine to the
+    question, and its hit's score. `support` describes the hits as a whole (see `_support`).
+    """
+
+    candidates: tuple[Candidate, ...]
+    signals: tuple[tuple[float, ...], ...]
+    support: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Fitted weights: `choice` of a candidate's signals, `support` of the hits (the bias last), and
+    the probability of support below which a question is declined."""
+
+    choice: tuple[float, ...]
+    support: tuple[float, ...]
+    threshold: float
+
+    @classmethod
+    @cache
+    def load(cls) -> Mixture:
+        """The weights that were fitted for the built-in model."""
+        values = json.loads(Path(__file__).with_name("reader.json").read_text(encoding="utf-8"))
+        return cls(tuple(values["choice"]), tuple(values["support"]), values["threshold"])
+
+    def best(self, evidence: Evidence) -> int:
+        """The candidate that most likely holds the answer."""
+        values = [_dot(self.choice, signals) for signals in evidence.signals]
+        return max(range(len(values)), key=values.__getitem__)
+
+    def confidence(self, evidence: Evidence) -> float:
+        """The probability that the hits answer the question."""
+        *weights, bias = self.support
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, _dot(weights, evidence.support) + bias))))
+
+
+def read(
+    generator: Generator,
+    question: str,
+    hits: Sequence[Hit],
+    *,
+    encoder: Encoder,
+    mixture: Mixture | None = None,
+    force: bool = False,
+) -> Reading:
+    """Answer a question from hits, the best first; `force` answers whatever the support.
+
+    `encoder` compares sentences with the question: the static one, for which the weights were fitted.
+    """
+    mixture = mixture or Mixture.load()
+    evidence = weigh(generator, question, hits, encoder=encoder)
+    if not evidence.candidates:
+        return Reading("", (), 0.0, False, "nothing_found")
+    confidence = mixture.confidence(evidence)
+    if confidence < mixture.threshold and not force:
+        return Reading("", (), confidence, False, "below_threshold")
+    candidate = evidence.candidates[mixture.best(evidence)]
+    hit = hits[candidate.passage]
+    at = hit.chunk.start
+    quote = Quote(hit, at + candidate.start, at + candidate.end, candidate.text)
+    return Reading(candidate.text, (quote,), confidence, True, None)
+
+
+def weigh(
+    generator: Generator, question: str, hits: Sequence[Hit], *, encoder: Encoder
+) -> Evidence:
+    """Everything that the decision rests on; the generator runs once."""
+    passages = [hit.chunk.text for hit in hits]
+    headings = [hit.chunk.heading for hit in hits]
+    ranked = rank(question, passages, headings)
+    if not ranked:
+        return Evidence((), (), ())
+    near = encoder.encode_documents([c.text for c in ranked]) @ encoder.encode_queries([question])[0]
+    cosines = {id(c): float(x) for c, x in zip(ranked, near, strict=True)}
+    ranked.sort(key=lambda c: -(c.overlap + _NEARNESS * cosines[id(c)]))
+    chosen = choose(ranked)
+    marks = [closing(number) for number in range(len(chosen))]
+    scores = generator.score([message(question, chosen, headings)], [*((m,) for m in marks), (NOTHING,)])
+    signals = tuple(
+        (score, c.overlap, cosines[id(c)], hits[c.passage].score)
+        for c, score in zip(chosen, scores, strict=False)
+    )
+    return Evidence(tuple(chosen), signals, _support(hits, signals, scores[-1]))
+
+
+def _support(
+    hits: Sequence[Hit], signals: Sequence[Sequence[float]], nothing: float
+) -> tuple[float, ...]:
+    """What speaks for an answer in the hits, each about 0..1 or a log-probability:
+
+    the best coverage of the question's words, the best cosine of a hit, the best overlap and cosine of
+    a sentence, the generator's log-probability of its best sentence, of declining, and their difference.
+    """
+    coverage = max(hit.coverage for hit in hits)
+    vector = max(hit.vector for hit in hits)
+    score, overlap, cosine = (max(s[i] for s in signals) for i in range(3))
+    return (coverage, vector, overlap, cosine, score, nothing)
+
+
+def _dot(weights: Sequence[float], values: Sequence[float]) -> float:
+    return sum(w * v for w, v in zip(weights, values, strict=True))

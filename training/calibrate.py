@@ -1,0 +1,135 @@
+"""Fit how the reader mixes its signals and how much support an answer needs; writes `rag/reader.json`.
+
+    python -m training.calibrate --data DATA --model backbone/builtin --out rag/reader.json
+
+Train questions only. For each language half of the articles are indexed: questions of that half are to be
+answered, those of the other half declined. Choice: softmax regression over a prompt's sentences. Support:
+logistic regression, both classes and all languages weighing the same. The threshold is where declining
+answerable questions costs `--decline` of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from backbone.backbone import Backbone
+from benchmarks.questions import build, five, load, sample
+from ingest.encode import load_encoder
+from rag.reader import weigh
+from rag.retrieve import retrieve
+
+LANGUAGES = ("en", "es", "ja", "zh", "fr", "ar", "pt")
+LEFT_OUT = ("korquad1-dev",)  # its licence forbids derivatives
+
+
+def collect(data: Path, model: Backbone, count: int) -> dict[str, list]:
+    """The evidence of train questions: for choosing, and for declining with its label."""
+    encoder = load_encoder("builtin", threads=1)
+    found: dict[str, list] = {"choice": [], "support": []}
+    for lang in LANGUAGES:
+        questions = [q for q in load(data, lang, "train", leave_out=LEFT_OUT) if q.answers]
+        articles = sorted({q.article for q in questions})
+        kept = set(articles[::2])
+        with tempfile.TemporaryDirectory() as folder:
+            index = build(Path(folder), (q.context for q in questions if q.article in kept), encoder)
+            inside = sample([q for q in questions if q.article in kept], count)
+            outside = sample([q for q in questions if q.article not in kept], count)
+            for question in inside:
+                evidence = weigh(model, question.text, five(index, encoder, question), encoder=encoder)
+                gold = [question.answered_by(c.text) for c in evidence.candidates]
+                if any(gold):
+                    found["choice"].append((lang, evidence.signals, gold))
+            for label, asked in ((1, inside), (0, outside)):
+                for question in asked:
+                    hits = retrieve(index, encoder, question.text, k=6)
+                    evidence = weigh(model, question.text, hits, encoder=encoder) if hits else None
+                    if evidence and evidence.candidates:
+                        found["support"].append((lang, evidence.support, label))
+            index.close()
+        print(lang, len(inside), len(outside), flush=True)
+    return found
+
+
+def fit_choice(rows: list) -> list[float]:
+    """Weights of a candidate's signals that make a candidate with the answer most likely."""
+    weights = torch.tensor([0.5, 3.0, 3.0, 1.0], requires_grad=True)
+    width = max(len(signals) for _, signals, _ in rows)
+    x = torch.zeros(len(rows), width, 4)
+    gold, there = torch.zeros(len(rows), width), torch.zeros(len(rows), width)
+    for i, (_, signals, right) in enumerate(rows):
+        x[i, : len(signals)] = torch.tensor(signals)
+        gold[i, : len(right)] = torch.tensor(right).float()
+        there[i, : len(signals)] = 1
+    optimiser = torch.optim.LBFGS([weights], max_iter=200)
+
+    def closure() -> torch.Tensor:
+        optimiser.zero_grad()
+        z = (x @ weights).masked_fill(there == 0, -1e9)
+        loss = (z.logsumexp(1) - z.masked_fill(gold == 0, -1e9).logsumexp(1)).mean()
+        loss = loss + 1e-4 * weights.square().sum()
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    with torch.no_grad():
+        z = (x @ weights).masked_fill(there == 0, -1e9)
+        for name, column in (("mixed", z), *((n, x[..., i].masked_fill(there == 0, -1e9)) for i, n in enumerate(("model", "overlap", "cosine", "passage")))):
+            print(f"choice by {name}: {gold.gather(1, column.argmax(1, keepdim=True)).mean():.3f}")
+    return [round(w, 4) for w in weights.tolist()]
+
+
+def fit_support(rows: list, decline: float) -> tuple[list[float], float]:
+    """Weights and bias of the support, and the threshold that declines a share of answerable questions."""
+    x = torch.tensor([support for _, support, _ in rows])
+    y = torch.tensor([float(label) for _, _, label in rows])
+    mean, scale = x.mean(0), x.std(0)
+    weights = torch.zeros(x.shape[1] + 1, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weights], max_iter=300)
+
+    def closure() -> torch.Tensor:
+        optimiser.zero_grad()
+        z = (x - mean) / scale @ weights[:-1] + weights[-1]
+        loss = F.binary_cross_entropy_with_logits(z, y) + 1e-3 * weights[:-1].square().sum()
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    with torch.no_grad():
+        probability = torch.sigmoid((x - mean) / scale @ weights[:-1] + weights[-1]).numpy()
+        raw = weights[:-1] / scale
+        bias = weights[-1] - (raw * mean).sum()
+    labels = y.numpy() == 1
+    order = np.argsort(np.argsort(probability))
+    auc = (order[labels].mean() - (labels.sum() - 1) / 2) / (~labels).sum()
+    threshold = float(np.quantile(probability[labels], decline))
+    print(f"support: AUC {auc:.3f}; at {threshold:.3f}: declined {(probability[labels] < threshold).mean():.3f} of the answerable, {(probability[~labels] < threshold).mean():.3f} of the others")
+    for lang in sorted({row[0] for row in rows}):
+        here = np.array([row[0] == lang for row in rows])
+        print(f"  {lang}: {(probability[here & labels] < threshold).mean():.3f} {(probability[here & ~labels] < threshold).mean():.3f}")
+    return [round(w, 4) for w in [*raw.tolist(), bias.item()]], round(threshold, 4)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", default="builtin")
+    parser.add_argument("--count", type=int, default=300, help="questions of each kind a language")
+    parser.add_argument("--decline", type=float, default=0.10)
+    parser.add_argument("--out", type=Path, default=Path("rag/reader.json"))
+    given = parser.parse_args()
+    with Backbone.load(given.model, threads=1) as model:
+        found = collect(given.data, model, given.count)
+    choice = fit_choice(found["choice"])
+    support, threshold = fit_support(found["support"], given.decline)
+    given.out.write_text(json.dumps({"choice": choice, "support": support, "threshold": threshold}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
