@@ -15,8 +15,8 @@ from typing import Literal
 class Mark:
     """A special token inside a message's content, named by its text (`Mark("<s0>")`).
 
-    Plain strings can never become special tokens; a Mark always is one. A checkpoint whose tokenizer
-    lacks the mark refuses the message.
+    Plain strings can never become special tokens; a Mark always is one. A checkpoint whose
+    tokenizer lacks the mark refuses the message.
     """
 
     token: str
@@ -24,23 +24,30 @@ class Mark:
 
 Content = str | tuple[str | Mark, ...]
 
+ROLES = ("system", "user", "assistant", "tool")
+
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation; `role` is system, user, assistant or tool."""
+    """One turn of a conversation; `role` is one of ROLES."""
 
     role: str
     content: Content
+
+    def __post_init__(self) -> None:
+        """Refuse other roles: templates write them unchecked, so a role could forge a turn."""
+        if self.role not in ROLES:
+            raise ValueError(f"role must be one of {', '.join(ROLES)}, got {self.role!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is chosen. The default is greedy.
 
-    `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1 switch each
-    filter off. With a `seed` the same request gives the same tokens, alone or in a batch.
+    `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1 switch
+    each filter off. With a `seed` the same request gives the same tokens, alone or in a batch.
     """
 
     temperature: float = 0.0
@@ -81,8 +88,8 @@ class Completion:
 class Stream:
     """The text of one request as it comes. Iterate it, or take `result()`, or `subscribe`.
 
-    The producer calls `push` and then `finish` or `fail` once; everything else belongs to consumers.
-    Any thread may call any method.
+    The producer calls `push` and then `finish` or `fail` once; everything else belongs to
+    consumers. Any thread may call any method.
     """
 
     def __init__(self, on_cancel: Callable[[], None] | None = None) -> None:
@@ -132,7 +139,8 @@ class Stream:
         at = 0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self.done or len(self._pieces) > at)
+                while not self.done and len(self._pieces) == at:
+                    self._changed.wait()
                 fresh, over = self._pieces[at:], self.done
             yield from fresh
             at += len(fresh)

@@ -1,0 +1,213 @@
+"""Text in, text out: an LFM2 checkpoint that answers messages.
+
+Puts the parts together; everything below works on tokens. Loading imports torch, this module does
+not.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from backbone.chat import Chat
+from backbone.config import parse_ids, read_json
+from backbone.errors import CheckpointError, PromptTooLong, Unsupported
+from backbone.grammar import Compiler, Grammar
+from backbone.reply import Reply
+from backbone.request import GREEDY, Content, Message, Sampling, Stream
+from backbone.tokenizer import Detokenizer, Tokenizer
+
+if TYPE_CHECKING:
+    from backbone.driver import Driver
+    from backbone.engine import Generation
+
+CONCURRENT = 64  # generations in one batch; more wait
+CACHED_TOKENS = 65_536  # in all sequences together, at least one whole context
+
+READER_MARKS = {"<s0>", "<no>"}
+READER = frozenset({"quote", "score"})
+CHATTER = frozenset({"quote", "score", "chat", "schema"})
+END_TOKENS = ("<|im_end|>", "<|endoftext|>")
+
+
+class Backbone:
+    """One loaded checkpoint. Any thread may call any method; one thread of its own does the work.
+
+    `name` is what it was loaded by, `context_length` the tokens that prompt and reply share,
+    `abilities` what it was trained for: "quote", "score", "chat", "schema".
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        context_length: int,
+        tokenizer: Tokenizer,
+        chat: Chat,
+        ends: frozenset[int],
+        driver: Driver,
+    ) -> None:
+        self.name = name
+        self.context_length = context_length
+        self.abilities = READER if tokenizer.added.keys() >= READER_MARKS else CHATTER
+        self._tokenizer = tokenizer
+        self._chat = chat
+        self._ends = ends
+        self._grammars = Compiler(tokenizer, sorted(ends))
+        self._driver = driver
+        weakref.finalize(self, driver.close)  # when collected, and at the latest at exit
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path = "builtin",
+        *,
+        device: str | None = None,
+        bits: int | None = None,
+        threads: int | None = None,
+    ) -> Backbone:
+        """Load `"builtin"`, a folder, or a hub name such as `LiquidAI/LFM2-1.2B-RAG`.
+
+        `device` is a torch device, by default the processor. `threads` is how many torch may use in
+        this process, by default one for each processor it may run on. Raises CheckpointError.
+        """
+        if bits is not None:
+            raise Unsupported(f"weights of {bits} bits are not supported yet; leave `bits` out")
+        import torch
+
+        from backbone import checkpoint
+        from backbone.batch import blocks_for
+        from backbone.cache import Cache
+        from backbone.driver import Driver
+        from backbone.engine import Engine
+
+        torch.set_num_threads(threads or _processors())
+        folder = checkpoint.find(name)
+        tokenizer = Tokenizer.load(folder)
+        chat = Chat.load(folder, tokenizer)
+        model = checkpoint.load(folder, device=device or "cpu")
+        if tokenizer.size > model.config.vocab:
+            raise CheckpointError(
+                f"{folder}: the tokenizer has {tokenizer.size} tokens,"
+                f" the model only {model.config.vocab}"
+            )
+        cache = Cache(
+            model.config,
+            blocks=blocks_for(max(CACHED_TOKENS, model.config.context)),
+            rows=CONCURRENT,
+            dtype=model.dtype,
+            device=device or "cpu",
+        )
+        driver = Driver(Engine(model, cache))
+        driver.start()
+        return cls(
+            name=str(name),
+            context_length=model.config.context,
+            tokenizer=tokenizer,
+            chat=chat,
+            ends=_end_ids(folder, tokenizer, model.config.eos),
+            driver=driver,
+        )
+
+    def submit(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 512,
+        sampling: Sampling = GREEDY,
+        grammar: Grammar | None = None,
+        tools: Sequence[object] = (),
+        stop: Sequence[str] = (),
+    ) -> Stream:
+        """Ask for the assistant's next turn; returns at once, the Stream brings the text.
+
+        The text ends before the first `stop` string, after `max_tokens` tokens, or where the model
+        ends it. It holds special tokens only under a grammar that names them. Raises PromptTooLong,
+        GrammarError or Unsupported before anything runs.
+        """
+        from backbone.engine import Generation
+        from backbone.sampling import Sampler
+
+        if tools:
+            raise Unsupported(f"{self.name} cannot be given tools yet")
+        if max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
+        if not all(stop):
+            raise ValueError("an empty stop string would end every reply before it begins")
+        prompt = self._prompt(messages, reply=1)
+        matcher = None if grammar is None else self._grammars.compile(grammar)
+        stream = Stream(on_cancel=lambda: self._cancel(generation))
+        detokenizer = Detokenizer(self._tokenizer, show_special=grammar is not None)
+        generation = Generation(
+            ids=prompt,
+            max_tokens=min(max_tokens, self.context_length - len(prompt)),
+            stop=self._ends,
+            sampler=Sampler(sampling, vocabulary=self._tokenizer.size, prompt=prompt),
+            matcher=matcher,
+            listener=Reply(stream, detokenizer, stop=stop, prompt_tokens=len(prompt)),
+        )
+        self._driver.add(generation)
+        return stream
+
+    def score(self, messages: Sequence[Message], continuations: Sequence[Content]) -> list[float]:
+        """log P(continuation | messages) of each, summed over its tokens, natural logarithm.
+
+        The prompt is run once. Raises PromptTooLong when the longest does not fit behind it.
+        """
+        endings = [self._chat.content(continuation) for continuation in continuations]
+        prompt = self._prompt(messages, reply=max(map(len, endings), default=0))
+        return self._driver.score(prompt, endings)
+
+    def count(self, content: Content) -> int:
+        """How many tokens a content takes inside a prompt."""
+        return len(self._chat.content(content))
+
+    def close(self) -> None:
+        """Cancel what is running and free the model; safe to call twice."""
+        self._driver.close()
+
+    def __enter__(self) -> Backbone:
+        """Use as a context manager that closes at the end."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _prompt(self, messages: Sequence[Message], *, reply: int) -> list[int]:
+        prompt = self._chat.encode(messages)
+        if len(prompt) + reply > self.context_length:
+            raise PromptTooLong(
+                f"the prompt takes {len(prompt)} tokens and the reply at least {reply};"
+                f" {self.name} has {self.context_length}: send fewer or shorter messages"
+            )
+        return prompt
+
+    def _cancel(self, generation: Generation) -> None:
+        generation.cancelled = True
+
+
+def _processors() -> int:
+    """How many processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _end_ids(folder: Path, tokenizer: Tokenizer, declared: tuple[int, ...]) -> frozenset[int]:
+    """The tokens that end a reply: what the files declare, and those every LFM2 ends with."""
+    path = folder / "generation_config.json"
+    generation = parse_ids(read_json(path).get("eos_token_id")) if path.is_file() else ()
+    usual = (tokenizer.added[token] for token in END_TOKENS if token in tokenizer.added)
+    ends = frozenset((*declared, *generation, *usual))
+    if not ends or max(ends) >= tokenizer.size:
+        raise CheckpointError(f"{folder} names no end-of-text token that its tokenizer has")
+    return ends

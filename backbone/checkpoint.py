@@ -1,0 +1,184 @@
+"""A folder of an LFM2 checkpoint, or its name on the hub -> a filled model.
+
+Weights stay memory-mapped as long as their number format suits the processor. Knows files and
+tensor names; nothing of text or generation.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from backbone.config import Config, read_json
+from backbone.errors import CheckpointError
+from backbone.lfm2 import Lfm2
+
+BUILTIN = Path(__file__).parent / "builtin"
+SMALL = 100_000_000  # parameters; below that float32 is the fastest everywhere
+
+EXPERT = re.compile(r"(?P<stack>.+\.experts)\.(?P<number>\d+)\.w(?P<part>[123])\.weight")
+HUB_FILES = ["*.json", "*.safetensors", "*.jinja"]
+
+
+def find(name: str | Path) -> Path:
+    """The folder of a checkpoint: `"builtin"`, a folder, or a hub name `owner/model`.
+
+    A hub name is looked up in the local cache first; only when it is not there is it downloaded.
+    """
+    if name == "builtin":
+        return BUILTIN
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    parts = str(name).split("/")
+    if isinstance(name, Path) or len(parts) != 2 or not all(parts) or parts[0] in (".", "..", "~"):
+        raise CheckpointError(
+            f"{name} is neither a folder nor a hub name such as LiquidAI/LFM2-1.2B"
+        )
+    return _download(str(name))
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass
+    except HFValidationError as error:
+        raise CheckpointError(f"{name} is neither a folder nor a hub name: {error}") from None
+    try:
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise CheckpointError(
+            f"{name} is not in the local cache and could not be downloaded: {error}"
+        ) from None
+
+
+def load(folder: Path, *, device: str = "cpu") -> Lfm2:
+    """The model in a folder; CheckpointError says which file or tensor is wrong."""
+    config = Config.load(folder)
+    weights = SafeTensors.open(folder, device=device)
+    model = Lfm2.load(weights, config)
+    if unused := weights.unused - {"lm_head.weight"}:
+        raise CheckpointError(
+            f"{folder} holds {len(unused)} tensors that its config.json has no place for,"
+            f" such as {min(unused)}"
+        )
+    return model
+
+
+class SafeTensors:
+    """The tensors of a folder of safetensors files, in one number format on one device."""
+
+    def __init__(self, files: dict[str, Any], *, dtype: torch.dtype, device: str) -> None:
+        self._files = files  # tensor name -> open file
+        self._dtype = dtype
+        self._device = device
+        self.unused = set(files)
+
+    @classmethod
+    def open(cls, folder: Path, *, device: str = "cpu") -> SafeTensors:
+        """Map the files of a folder and choose the number format for this machine."""
+        files: dict[str, Any] = {}
+        for path in _weight_files(folder):
+            try:
+                file = safe_open(path, framework="pt")
+            except (SafetensorError, OSError) as error:
+                raise CheckpointError(
+                    f"{path} is damaged or incomplete ({error}); fetch it again"
+                ) from None
+            files.update(dict.fromkeys(file.keys(), file))
+        return cls(files, dtype=_choose_dtype(files, device), device=device)
+
+    def take(self, name: str, *shape: int, exact: bool = False) -> Tensor:
+        """The tensor of that name, float32 if `exact`; CheckpointError if absent or misshapen."""
+        tensor = self._find(name)
+        if tuple(tensor.shape) != shape:
+            raise CheckpointError(
+                f"tensor {name} has shape {list(tensor.shape)}, config.json asks for {list(shape)}"
+            )
+        return tensor.to(self._device, torch.float32 if exact else self._dtype)
+
+    def _find(self, name: str) -> Tensor:
+        if name in self._files:
+            return self._read(name)
+        if expert := EXPERT.fullmatch(name):
+            stack = f"{expert['stack']}.{'down_proj' if expert['part'] == '2' else 'gate_up_proj'}"
+            if stack in self._files:
+                return _unstack(self._read(stack), int(expert["number"]), expert["part"])
+        raise CheckpointError(f"the checkpoint lacks the tensor {name}")
+
+    def _read(self, name: str) -> Tensor:
+        self.unused.discard(name)
+        tensor: Tensor = self._files[name].get_tensor(name)
+        return tensor
+
+
+def _unstack(stack: Tensor, number: int, part: str) -> Tensor:
+    """One expert's matrix out of a stack of all; gate (w1) and up (w3) lie one above the other."""
+    if number >= len(stack):
+        raise CheckpointError(
+            f"the checkpoint stacks {len(stack)} experts, config.json asks for more"
+        )
+    if part == "2":
+        return stack[number]
+    return stack[number].chunk(2)[0 if part == "1" else 1]
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index, single = folder / "model.safetensors.index.json", folder / "model.safetensors"
+    if not index.is_file():
+        if not single.is_file():
+            raise CheckpointError(
+                f"{folder} holds no model.safetensors; other formats are not read"
+            )
+        return [single]
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise CheckpointError(f"{index} has no weight_map")
+    files = [folder / str(name) for name in sorted(set(names.values()))]
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise CheckpointError(f"{folder} lacks {', '.join(missing)}, which {index.name} lists")
+    return files
+
+
+def _choose_dtype(files: dict[str, Any], device: str) -> torch.dtype:
+    """The number format that this machine computes fast in."""
+    slices = [file.get_slice(name) for name, file in files.items()]
+    formats = {tensor.get_dtype() for tensor in slices}
+    if unknown := formats - {"BF16", "F16", "F32"}:
+        raise CheckpointError(f"the checkpoint holds numbers of format {sorted(unknown)}")
+    if formats == {"F32"}:
+        return torch.float32
+    if device != "cpu":
+        return torch.bfloat16
+    small = sum(math.prod(tensor.get_shape()) for tensor in slices) < SMALL
+    return torch.float32 if small or not bfloat16_is_fast() else torch.bfloat16
+
+
+def bfloat16_is_fast() -> bool:
+    """Whether this processor multiplies bfloat16 faster than float32, by trying (about 20 ms).
+
+    Processors without native bfloat16 emulate it, five times slower; what they support is asked of
+    the clock, as the names of the instruction sets differ between makers and years.
+    """
+
+    def seconds(dtype: torch.dtype) -> float:
+        x, weight = torch.ones(64, 1024, dtype=dtype), torch.ones(1024, 1024, dtype=dtype)
+        best = math.inf
+        for _ in range(3):
+            start = time.perf_counter()
+            torch.nn.functional.linear(x, weight)
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    return seconds(torch.bfloat16) < seconds(torch.float32)

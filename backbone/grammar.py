@@ -1,0 +1,165 @@
+"""What a generation may say: a JSON schema, a regular expression, Lark, quotes out of given texts.
+
+A Grammar is text (Lark as llguidance reads it, where `<s0>` names a special token); a Matcher turns
+it into the tokens allowed next. Which texts may be quoted, and how a reply is read back, is decided
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backbone.errors import GrammarError
+from backbone.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Ideographs, kana and Hangul syllables: no space separates them into words, so each stands alone.
+CJK = (
+    "\u3005-\u3007\u3040-\u3096\u309d-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
+# What belongs to the character before it: combining marks, joiners, variants, skin tones, tags.
+TAIL = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u0610-\u061a\u064b-\u065f"
+    "\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0900-\u0903\u093a-\u094f\u1ab0-\u1aff"
+    "\u1dc0-\u1dff\u200c\u200d\u20d0-\u20f0\u3099\u309a\ufe00-\ufe0f\ufe20-\ufe2f"
+    "\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
+)
+LETTER = rf"[^\W_{CJK}][{TAIL}]*"  # or digit
+CHUNK = re.compile(
+    rf"[{CJK}][{TAIL}]*"
+    rf"|{LETTER}(?:{LETTER}|(?<=\d)[.,](?=\d))*"
+    rf"|\s+"
+    rf"|[\U0001f1e6-\U0001f1ff]{{2}}"  # a flag
+    rf"|.(?:[{TAIL}]+(?:(?<=\u200d).)?)*",  # with what is joined to it
+    re.DOTALL,
+)
+
+# A model that may write any amount of white space sometimes writes nothing else.
+COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+LEXER_FUEL = 20_000_000  # llguidance's default is used up by quotes out of 300,000 characters
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """A language that a generation keeps to, in llguidance's Lark; checked when compiled."""
+
+    lark: str
+
+    @classmethod
+    def json_schema(cls, schema: Mapping[str, Any]) -> Grammar:
+        """JSON that is valid under a schema, on one line."""
+        compact = {"x-guidance": COMPACT, **schema}
+        return cls(f"start: %json {json.dumps(compact)}")
+
+    @classmethod
+    def regex(cls, pattern: str) -> Grammar:
+        """Text that a regular expression matches as a whole (Rust syntax, no look-around)."""
+        from llguidance import regex_to_lark
+
+        return cls(f"start: /{regex_to_lark(pattern)}/")
+
+    @classmethod
+    def quotes(
+        cls, texts: Sequence[str], *, marks: Sequence[str] = (), decline: str | None = None
+    ) -> Grammar:
+        """One verbatim quote out of one of the texts.
+
+        With `marks`, the special tokens of the texts, the quote is led by that of its text:
+        `<s3>the words`. `decline` is a special token that may be said instead of quoting.
+        """
+        if not marks:
+            choices, terminals = ["QUOTE"], [f"QUOTE: {quote(texts)}"]
+        elif len(marks) == len(texts):
+            choices = [f"{mark} QUOTE_{n}" for n, mark in enumerate(marks)]
+            terminals = [f"QUOTE_{n}: {quote([text])}" for n, text in enumerate(texts)]
+        else:
+            raise ValueError(f"{len(marks)} marks were given for {len(texts)} texts")
+        choices += [decline] if decline else []
+        return cls("\n".join([f"start: {' | '.join(choices)}", *terminals]))
+
+
+def quote(texts: Sequence[str], *, in_json: bool = False) -> str:
+    """The right side of a Lark terminal that matches verbatim, non-blank quotes out of texts.
+
+    A quote begins and ends between words. `in_json` is for one that stands inside a JSON string,
+    where the text is escaped; the quotation marks around it are the caller's.
+    """
+    parts = [chunks for text in texts if (chunks := cut(text)) and text.strip()]
+    if not parts:
+        raise GrammarError("there is no text to quote from")
+    if in_json:
+        parts = [[json.dumps(c, ensure_ascii=False)[1:-1] for c in chunks] for chunks in parts]
+    sources = " | ".join(f"(%regex {json.dumps({'substring_chunks': p})})" for p in parts)
+    blank = r"(\s|\\[tnrf])*" if in_json else r"\s*"
+    return rf"({sources}) & ~/{blank}/"
+
+
+def cut(text: str) -> list[str]:
+    """Words, numbers, CJK characters, runs of space, other characters: what quotes are made of."""
+    return CHUNK.findall(text)
+
+
+class Matcher:
+    """The state of one generation under its grammar."""
+
+    def __init__(self, matcher: Any, tokens: int) -> None:
+        self._matcher = matcher  # llguidance.LLMatcher
+        self._tokens = tokens
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """Which tokens [vocabulary] may come next."""
+        import numpy as np
+
+        bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+        self._check()
+        return np.unpackbits(bits, count=self._tokens, bitorder="little").view(np.bool_)
+
+    def accept(self, token: int) -> None:
+        """Move on past a token that was allowed."""
+        self._matcher.consume_token(token)
+        self._check()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing may follow but the end."""
+        stopped: bool = self._matcher.is_stopped()
+        return stopped
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            raise GrammarError(f"the grammar failed: {self._matcher.get_error()}")
+
+
+class Compiler:
+    """Grammars -> Matchers, for one tokenizer. Any thread may call."""
+
+    def __init__(self, tokenizer: Tokenizer, ends: Sequence[int]) -> None:
+        self._tokenizer = tokenizer
+        self._ends = list(ends)
+        self._trie: Any = None  # llguidance.LLTokenizer, built when first needed
+        self._lock = threading.Lock()
+
+    def compile(self, grammar: Grammar) -> Matcher:
+        """A fresh matcher; GrammarError says what is wrong with the grammar."""
+        from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+
+        with self._lock:
+            if self._trie is None:
+                text = self._tokenizer.path.read_text(encoding="utf-8")
+                self._trie = LLTokenizer(
+                    text, n_vocab=self._tokenizer.size, eos_token=self._ends, slices=[]
+                )
+        limits = LLParserLimits(initial_lexer_fuel=LEXER_FUEL)
+        matcher = LLMatcher(self._trie, grammar.lark, log_level=0, limits=limits)
+        if matcher.is_error():
+            raise GrammarError(f"the grammar cannot be used: {matcher.get_error()}")
+        return Matcher(matcher, self._tokenizer.size)

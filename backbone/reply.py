@@ -1,0 +1,63 @@
+"""The tokens of one generation -> pieces of text on its Stream, ended by stop strings.
+
+Knows nothing of models: it is what the engine tells of one generation, in tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backbone.request import Completion, FinishReason, Stream
+from backbone.tokenizer import Detokenizer
+
+
+class Reply:
+    """Listens to one generation. Text that may turn out to begin a stop string is held back."""
+
+    def __init__(
+        self, stream: Stream, detokenizer: Detokenizer, *, stop: Sequence[str], prompt_tokens: int
+    ) -> None:
+        self._stream = stream
+        self._detokenizer = detokenizer
+        self._stop = tuple(stop)
+        self._prompt_tokens = prompt_tokens
+        self._tokens = 0
+        self._text = ""
+        self._pushed = 0  # characters of the text that the stream has
+
+    def token(self, token: int) -> bool:
+        """Take one more token; True when a stop string is complete: the text ends before it."""
+        self._tokens += 1
+        searched = max(0, len(self._text) - self._longest)
+        self._text += self._detokenizer.push(token)
+        found = [at for s in self._stop if (at := self._text.find(s, searched)) >= 0]
+        if found:
+            self._text = self._text[: min(found)]
+        self._push(len(self._text) if found else len(self._text) - self._held())
+        return bool(found)
+
+    def end(self, reason: FinishReason, logprob: float) -> None:
+        """Finish the stream."""
+        self._push(len(self._text))
+        self._stream.finish(
+            Completion(self._text, reason, self._prompt_tokens, self._tokens, logprob)
+        )
+
+    def fail(self, error: Exception) -> None:
+        """Let the stream raise."""
+        self._stream.fail(error)
+
+    def _push(self, end: int) -> None:
+        piece, self._pushed = self._text[self._pushed : end], max(self._pushed, end)
+        self._stream.push(piece)
+
+    @property
+    def _longest(self) -> int:
+        return max(map(len, self._stop), default=1) - 1
+
+    def _held(self) -> int:
+        """How many of the last characters may begin a stop string."""
+        for length in range(min(self._longest, len(self._text)), 0, -1):
+            if any(s.startswith(self._text[-length:]) for s in self._stop):
+                return length
+        return 0
