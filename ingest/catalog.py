@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ingest.document import Chunk, Document, Heading
-from ingest.errors import IndexFault, IndexMissing
+from ingest.errors import IndexFault, IndexMissing, UnknownSource
+from ingest.sources import Skipped
 from ingest.where import Where
 
 FORMAT = 1  # of the tables below; raise it with every change to them
@@ -29,7 +30,7 @@ _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (
     name TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, digest TEXT NOT NULL,
-    reason TEXT, locked INTEGER NOT NULL
+    skipped TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY AUTOINCREMENT, first INTEGER NOT NULL, chunks INTEGER NOT NULL,
@@ -63,18 +64,17 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """What became of a file when it was last read: its state then, and why it gave nothing, if so.
+    """What became of a file when it was last read, and its state then.
 
-    `name` is the file's source, `modified` its time of change in nanoseconds, `digest` the SHA-256
-    of its bytes. `locked` says that it needs a password.
+    `name` is the file's source, `modified` a time stamp of its state in nanoseconds (0 = not to be
+    relied on), `digest` the SHA-256 of its bytes, `skipped` what in it gave no document, and why.
     """
 
     name: str
     size: int
     modified: int
     digest: str
-    reason: str | None = None
-    locked: bool = False
+    skipped: tuple[Skipped, ...] = ()
 
 
 class Catalog:
@@ -154,21 +154,21 @@ class Catalog:
         ]
 
     def document(self, source: str) -> Document:
-        """A document as it was added. Raises KeyError when there is none of that source."""
+        """A document as it was added. Raises UnknownSource when there is none of that name."""
         columns = "source, text, digest, media_type, title, pages, headings"
         rows = self._rows(f"SELECT {columns} FROM documents WHERE source = ?", (source,))
         if not rows:
-            raise KeyError(source)
+            raise UnknownSource(f"the index holds no document {source!r}: `rag status` lists them")
         source, text, digest, media_type, title, pages, headings = rows[0]
         marks = tuple(Heading(*heading) for heading in json.loads(headings))
         return Document(source, text, digest, media_type, title, tuple(json.loads(pages)), marks)
 
     def files(self) -> dict[str, FileRecord]:
         """What is known of each file that was read, by its name."""
-        rows = self._rows("SELECT name, size, modified, digest, reason, locked FROM files")
+        rows = self._rows("SELECT name, size, modified, digest, skipped FROM files")
         return {
-            name: FileRecord(name, size, modified, digest, reason, bool(locked))
-            for name, size, modified, digest, reason, locked in rows
+            name: FileRecord(name, size, modified, digest, _skips(skipped))
+            for name, size, modified, digest, skipped in rows
         }
 
     def members(self) -> dict[str, list[str]]:
@@ -291,11 +291,10 @@ class Catalog:
 
     def settle(self, record: FileRecord, keep: Collection[str] | None) -> list[str]:
         """Note what became of a file, and remove its documents but for `keep` (None keeps all)."""
-        row = (record.name, record.size, record.modified, record.digest, record.reason)
+        skipped = json.dumps([(each.source, each.reason) for each in record.skipped])
+        row = (record.name, record.size, record.modified, record.digest, skipped)
         with self._transaction():
-            self._rows(
-                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", (*row, record.locked)
-            )
+            self._rows("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", row)
             found = self._rows("SELECT source FROM documents WHERE file = ?", (record.name,))
             sources = [] if keep is None else [row[0] for row in found if row[0] not in keep]
             return self._drop(sources, self._raise_generation()) if sources else []
@@ -370,6 +369,10 @@ def _missing(folder: Path) -> IndexMissing:
 def _chunk(row: Sequence[Any], source: str, text: str) -> Chunk:
     start, end, page, heading = row
     return Chunk(source, start, end, text[start:end], page, heading)
+
+
+def _skips(stored: str) -> tuple[Skipped, ...]:
+    return tuple(Skipped(source, reason) for source, reason in json.loads(stored))
 
 
 def _batches(ids: Collection[int]) -> Iterator[tuple[str, list[int]]]:

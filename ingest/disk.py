@@ -63,7 +63,7 @@ class WriterLock:
     def acquire(self, *, wait: float) -> None:
         """Take the lock, waiting up to `wait` seconds; IndexLocked names the process holding it."""
         deadline = time.monotonic() + wait
-        while not self._take():
+        while not self.attempt():
             if time.monotonic() >= deadline:
                 raise IndexLocked(
                     f"process {self._owner()} is writing to the index in {self._path.parent}; "
@@ -78,7 +78,8 @@ class WriterLock:
             self._file.close()  # closing drops the lock
             self._file = None
 
-    def _take(self) -> bool:
+    def attempt(self) -> bool:
+        """Take the lock if it is free, or held by this object already; whether it was taken."""
         if self._file is None:
             file = self._path.open("a+", encoding="utf-8")
             if not _lock(file):

@@ -6,7 +6,8 @@ IngestError
 ├── IndexFault          an index that cannot be opened or written
 │   ├── IndexMissing    there is no index in that folder
 │   ├── IndexLocked     another process is writing
-│   └── EncoderMismatch the index was made by another encoder
+│   ├── EncoderMismatch the index was made by another encoder
+│   └── UnknownSource   the index holds no document of that name
 └── EncoderError        an encoder that cannot be loaded
 """
 
@@ -37,6 +38,10 @@ class IndexLocked(IndexFault):
 
 class EncoderMismatch(IndexFault):
     """The index was made with another encoder than the one given."""
+
+
+class UnknownSource(IndexFault, LookupError):
+    """The index holds no document of that name."""
 
 
 class EncoderError(IngestError):

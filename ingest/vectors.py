@@ -44,7 +44,8 @@ class VectorIndex:
     def __init__(self, folder: Path, dimension: int) -> None:
         self._folder = folder
         self._dimension = dimension
-        self._manifest: str | None = None
+        self._generation = -1
+        self._manifest = ""
         self._main = self._part(None, np.empty(0, np.int64))
         self._delta = self._part(None, np.empty(0, np.int64))
 
@@ -60,6 +61,10 @@ class VectorIndex:
 
     def refresh(self, catalog: Catalog) -> None:
         """Come level with a catalogue: take a new file, add new vectors, mask removed ones."""
+        generation = catalog.generation
+        if generation == self._generation:
+            return
+        self._generation = generation
         manifest = _read(self._folder / MANIFEST)
         if manifest != self._manifest:
             self._manifest = manifest
@@ -108,6 +113,7 @@ class VectorIndex:
             if path.name != name:
                 with suppress(OSError):  # in use, where that forbids removal: the next time, then
                     path.unlink()
+        self._generation = -1
         self.refresh(catalog)
 
     def _load(self, manifest: str, catalog: Catalog) -> _Part:

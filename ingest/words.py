@@ -70,11 +70,12 @@ def grams(text: str) -> list[str]:
 
 def _runs(text: str) -> Iterator[tuple[str, bool]]:
     """Each word or CJK run of the folded text, and whether it is CJK."""
-    for match in _RUN.finditer(_fold(text)):
+    for match in _RUN.finditer(fold(text)):
         yield match.group(), match["cjk"] is not None
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
+    """A text without case, accents, width and Arabic spelling variants; its length may change."""
     if text.isascii():
         return text.casefold()
     bare = _MARKS.sub("", unicodedata.normalize("NFKD", text))
@@ -128,6 +129,11 @@ class WordIndex:
                 f"the word index in {folder} is missing or damaged: {error}"
             ) from error
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is gone when the process ends."""
+        return self._folder is None
+
     def reload(self) -> None:
         """See what another process has committed since. Raises IndexFault when that is damaged."""
         try:
@@ -150,28 +156,22 @@ class WordIndex:
         self, added: Iterable[tuple[int, str]], removed: Iterable[int], *, mark: str
     ) -> None:
         """Take out and put in chunks (id from 1, text) in one commit; an id put again replaces."""
-        import tantivy
-
-        writer = self._index.writer(_HEAP, 1)
-        for chunk in removed:
-            writer.delete_documents_by_term("id", chunk)
-        for chunk, text in added:
-            writer.delete_documents_by_term("id", chunk)
-            document = tantivy.Document()
-            document.add_integer("id", chunk)
-            document.add_text("words", " ".join(words(text)))
-            document.add_text("grams", " ".join(grams(text)))
-            writer.add_document(document)
-        writer.delete_documents_by_term("id", 0)
-        note = tantivy.Document()
-        note.add_integer("id", 0)
-        note.add_text("mark", mark)
-        writer.add_document(note)
-        writer.commit()
-        writer.wait_merging_threads()
-        self._load()
-        if self._folder is not None:
-            _record(self._folder)
+        try:
+            writer = self._index.writer(_HEAP, 1)
+            for chunk in removed:
+                writer.delete_documents_by_term("id", chunk)
+            for chunk, text in added:
+                writer.delete_documents_by_term("id", chunk)
+                writer.add_document(self._entry(chunk, words(text), grams(text), ""))
+            writer.delete_documents_by_term("id", 0)
+            writer.add_document(self._entry(0, [], [], mark))
+            writer.commit()
+            writer.wait_merging_threads()
+            self._load()
+            if self._folder is not None:
+                _record(self._folder)
+        except (OSError, ValueError) as error:
+            raise IndexFault(f"cannot write the word index in {self._folder}: {error}") from error
 
     def search(
         self, text: str, k: int, *, allowed: Collection[int] | None = None
@@ -207,6 +207,18 @@ class WordIndex:
             count = int(self._searcher.doc_freq("words", term))
             weights[term] = math.log1p(max(0.0, total - count + 0.5) / (count + 0.5))
         return weights
+
+    @staticmethod
+    def _entry(chunk: int, terms: list[str], parts: list[str], mark: str) -> tantivy.Document:
+        import tantivy
+
+        entry = tantivy.Document()
+        entry.add_integer("id", chunk)
+        entry.add_text("words", " ".join(terms))
+        entry.add_text("grams", " ".join(parts))
+        if mark:
+            entry.add_text("mark", mark)
+        return entry
 
     def _term(self, field: str, value: Any) -> tantivy.Query:
         import tantivy
