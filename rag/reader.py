@@ -1,9 +1,9 @@
 """Answer by pointing, with a generator that quotes and scores: the built-in model.
 
-The sentences of the hits are laid out (`reader_prompt`), the generator says how likely each holds the
-answer, and that is mixed with how much of the question the sentence repeats, how near it is to it, and
-how well its passage was found. The best sentence is the quote. The weights of the mixture, and how much
-support an answer needs, were fitted on training questions (`training/calibrate.py`).
+The sentences of the hits are laid out (`reader_prompt`), the generator says how likely each holds
+the answer, and that is mixed with how much of the question the sentence repeats, how near it is to
+it, and how well its passage was found. The best sentence is the quote. The weights of the mixture,
+and how much support an answer needs, were fitted on training questions (`training/calibrate.py`).
 Knows no tensor; its Quotes are checked against the documents by whoever cites them.
 """
 
@@ -43,7 +43,7 @@ class Reading:
     confidence: float
     answered: bool
     reason: Reason | None
-    usage: Usage = Usage()
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def read(
 ) -> Reading:
     """Answer a question from hits, the best first; `force` answers whatever the support.
 
-    `encoder` compares sentences with the question: the static one, for which the weights were fitted.
+    `encoder` compares sentences with the question: the built-in one, as the weights expect.
     """
     mixture = mixture or Mixture.load()
     evidence = weigh(generator, question, hits, encoder=encoder)
@@ -122,12 +122,14 @@ def weigh(
     ranked = rank(question, passages, headings)
     if not ranked:
         return Evidence((), (), ())
-    near = encoder.encode_documents([c.text for c in ranked]) @ encoder.encode_queries([question])[0]
+    query = encoder.encode_queries([question])[0]
+    near = encoder.encode_documents([c.text for c in ranked]) @ query
     cosines = {id(c): float(x) for c, x in zip(ranked, near, strict=True)}
     ranked.sort(key=lambda c: -(c.overlap + _NEARNESS * cosines[id(c)]))
     chosen = choose(ranked)
-    marks = [closing(number) for number in range(len(chosen))]
-    scores = generator.score([message(question, chosen, headings)], [*((m,) for m in marks), (NOTHING,)])
+    marks = [*map(closing, range(len(chosen))), NOTHING]
+    prompt = message(question, chosen, headings)
+    scores = generator.score([prompt], [(mark,) for mark in marks])
     signals = tuple(
         (score, c.overlap, cosines[id(c)], hits[c.passage].score)
         for c, score in zip(chosen, scores, strict=False)
@@ -140,8 +142,8 @@ def _support(
 ) -> tuple[float, ...]:
     """What speaks for an answer in the hits, each about 0..1 or a log-probability:
 
-    the best coverage of the question's words, the best cosine of a hit, the best overlap and cosine of
-    a sentence, the generator's log-probability of its best sentence, of declining, and their difference.
+    the best coverage of the question's words, the best cosine of a hit, the best overlap and the
+    best cosine of a sentence, the generator's log-probability of its best sentence and of `<no>`.
     """
     coverage = max(hit.coverage for hit in hits)
     vector = max(hit.vector for hit in hits)

@@ -1,8 +1,9 @@
 """How passages are laid out for the built-in reader, a small LFM2 that answers by pointing.
 
-The user turn holds the question, the best sentences of the passages in reading order, and the question
-again. `<m>` stands before every word that a sentence shares with the question; each sentence is closed by
-its own mark `<s0>`, `<s1>`, …; the reply is `<sK>` and a span of that sentence, or `<no>`.
+The user turn holds the question, the best sentences of the passages in reading order, and the
+question again. `<m>` stands before every word that a sentence shares with the question; each
+sentence is closed by its own mark `<s0>`, `<s1>`, …; the reply is `<sK>` and a span of that
+sentence, or `<no>`.
 Training and answering build their prompts here, so that both see the same layout. Knows no model.
 """
 
@@ -41,7 +42,8 @@ def sentence_parts(candidate: Candidate) -> list[str | Mark]:
     parts: list[str | Mark] = []
     text, at = " " + candidate.text, 0
     for start, _ in candidate.matches:
-        # the sentence moved one to the right; the mark goes before the white space, where a token begins
+        # The text is the sentence moved one to the right. The mark goes before the white space,
+        # where a token begins.
         cut = start if text[start].isspace() else start + 1
         if cut > at:
             parts.append(text[at:cut])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ingest.words import fold
 
-# A sentence ends at CJK full stops, or at a Latin/Arabic one that white space follows, or at a line break.
+# A sentence ends at CJK full stops, at a Latin or Arabic one before white space, or with the line.
 _END = re.compile(r"[。！？]+[」』”’）)]*|[.!?؟۔…]+[\"'»”’)\]]*(?=\s)|\n+|\f")
 # … but not after an initial, a bare number ("No. 3.") or one of the usual abbreviations.
 _NOT_END = re.compile(
@@ -40,8 +40,9 @@ class Term:
 class Candidate:
     """A sentence of a passage: `passages[passage][start:end]`.
 
-    `overlap` is the share (about 0..1) of the question's rarity that the sentence and, at a discount,
-    its surroundings repeat; `matches` are the spans, relative to the sentence, of the repeated words.
+    `overlap` is the share (about 0..1) of the question's rarity that the sentence and, at a
+    discount, its surroundings repeat; `matches` are the spans, relative to the sentence, of the
+    repeated words.
     """
 
     passage: int
@@ -117,9 +118,9 @@ def rank(
 ) -> list[Candidate]:
     """Every sentence of the passages with its overlap, the largest first.
 
-    A term's rarity is its inverse sentence frequency within these passages, so that words which all of
-    them share count for little. A sentence gets, besides its own overlap, 0.3 of its better neighbour's
-    and 0.2 of its passage's (heading included).
+    A term's rarity is its inverse sentence frequency within these passages, so that words which all
+    of them share count for little. A sentence gets, besides its own overlap, 0.3 of its better
+    neighbour's and 0.2 of its passage's (heading included).
     """
     wanted = {term.key for term in terms(question)}
     spans = [(p, start, end) for p, text in enumerate(passages) for start, end in split(text)]
@@ -127,32 +128,37 @@ def rank(
         [term for term in terms(passages[p][start:end]) if term.key in wanted]
         for p, start, end in spans
     ]
-    keys = [{term.key for term in found} for found in matches]
-    frequency = Counter(key for found in keys for key in found)
-    rarity = {k: math.log(1 + (len(spans) - frequency[k] + 0.5) / (frequency[k] + 0.5)) for k in wanted}
+    keys = [{term.key for term in shared} for shared in matches]
+    around = [{t.key for t in terms(h or "")} & wanted for h in headings]
+    around = around or [set() for _ in passages]
+    for (p, _, _), shared in zip(spans, keys, strict=True):
+        around[p] |= shared
+    rarity = _rarity(wanted, keys)
     mass = sum(rarity.values()) or 1.0
-    own = [sum(rarity[k] for k in sorted(found)) for found in keys]
-    around = [{t.key for t in terms(h or "")} & wanted for h in headings] or [set()] * len(passages)
-    for (p, _, _), found in zip(spans, keys, strict=True):
-        around[p] = around[p] | found
-    whole = [sum(rarity[k] for k in sorted(found)) for found in around]
+    own, whole = ([sum(rarity[k] for k in sorted(s)) for s in sets] for sets in (keys, around))
 
     def neighbour(i: int) -> float:
         near = [j for j in (i - 1, i + 1) if 0 <= j < len(spans) and spans[j][0] == spans[i][0]]
         return max((own[j] for j in near), default=0.0)
 
-    found = [
-        Candidate(
-            p, start, end, passages[p][start:end],
-            (own[i] + 0.3 * neighbour(i) + 0.2 * whole[p]) / (1.5 * mass),
-            _merged(passages[p][start:end], matches[i]),
-        )
-        for i, (p, start, end) in enumerate(spans)
-    ]  # fmt: skip
-    return sorted(found, key=lambda c: -c.overlap)
+    candidates = []
+    for i, (p, start, end) in enumerate(spans):
+        text = passages[p][start:end]
+        overlap = (own[i] + 0.3 * neighbour(i) + 0.2 * whole[p]) / (1.5 * mass)
+        candidates.append(Candidate(p, start, end, text, overlap, _merged(matches[i])))
+    return sorted(candidates, key=lambda c: -c.overlap)
 
 
-def _merged(text: str, found: Sequence[Term]) -> tuple[tuple[int, int], ...]:
+def _rarity(wanted: set[str], sentences: Sequence[set[str]]) -> dict[str, float]:
+    """The inverse frequency of each term among the sentences."""
+    frequency = Counter(key for keys in sentences for key in keys)
+    return {
+        key: math.log(1 + (len(sentences) - frequency[key] + 0.5) / (frequency[key] + 0.5))
+        for key in sorted(wanted)
+    }
+
+
+def _merged(found: Sequence[Term]) -> tuple[tuple[int, int], ...]:
     """The spans of matching terms, overlapping ones (CJK pairs) joined."""
     spans: list[tuple[int, int]] = []
     for term in found:

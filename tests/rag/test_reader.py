@@ -1,0 +1,100 @@
+"""The reader quotes the sentence that its signals agree on, word for word, or declines."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from backbone.request import Content, Mark, Message
+from ingest.document import Chunk, Hit
+from rag.reader import Mixture, read, weigh
+from tests.fakes import FakeEncoder
+
+TEXT = "Preface. Ada Jones built the tower in 1901. It is high. Bob lives there."
+HITS = [
+    Hit(Chunk("a.txt", 9, len(TEXT), TEXT[9:], heading="Towers"), 0.9, vector=0.5, coverage=0.8),
+    Hit(Chunk("b.txt", 0, 16, "A river is wide."), 0.2),
+]
+MODEL_ONLY = Mixture((1.0, 0.0, 0.0, 0.0), (0.0,) * 6 + (9.0,), 0.5)
+
+
+class Pointing:
+    """A generator that finds the sentence holding some words, and says `<no>` is this likely."""
+
+    name = "pointing"
+    context_length = 4096
+    abilities = frozenset({"quote", "score"})
+
+    def __init__(self, words: str, nothing: float = -5.0) -> None:
+        self.words = words
+        self.nothing = nothing
+        self.asked: list[Message] = []
+
+    def score(self, messages: Sequence[Message], continuations: Sequence[Content]) -> list[float]:
+        self.asked += messages
+        sentence, closed = "", {}
+        for part in messages[0].content:
+            if isinstance(part, str):
+                sentence += part
+            elif part.token != "<m>":
+                closed[part] = sentence
+                sentence = ""
+        return [
+            self.nothing if mark == Mark("<no>") else 0.0 if self.words in closed[mark] else -9.0
+            for (mark,) in continuations
+        ]
+
+
+def test_the_quote_is_the_sentence_at_its_place_in_the_document() -> None:
+    reading = read(Pointing("Bob"), "Who?", HITS, encoder=FakeEncoder(), mixture=MODEL_ONLY)
+    (quote,) = reading.quotes
+    assert reading.answered
+    assert reading.text == quote.text == "Bob lives there."
+    assert TEXT[quote.start : quote.end] == quote.text
+    assert quote.hit is HITS[0]
+
+
+def test_every_signal_can_decide() -> None:
+    question = "Who built the tower?"
+    for choice, expected in [
+        ((1.0, 0.0, 0.0, 0.0), "A river is wide."),
+        ((0.0, 1.0, 0.0, 0.0), "Ada Jones built the tower in 1901."),
+        ((0.0, 0.0, 1.0, 0.0), "Ada Jones built the tower in 1901."),
+    ]:
+        mixture = Mixture(choice, MODEL_ONLY.support, 0.5)
+        reading = read(Pointing("river"), question, HITS, encoder=FakeEncoder(), mixture=mixture)
+        assert reading.text == expected
+
+
+def test_too_little_support_declines_unless_an_answer_is_forced() -> None:
+    shy = Mixture((1.0, 0.0, 0.0, 0.0), (0.0,) * 5 + (-1.0, 0.0), 0.5)
+    sure, unsure = Pointing("Bob", nothing=-8.0), Pointing("Bob", nothing=2.0)
+    assert read(sure, "Who?", HITS, encoder=FakeEncoder(), mixture=shy).answered
+    reading = read(unsure, "Who?", HITS, encoder=FakeEncoder(), mixture=shy)
+    assert (reading.answered, reading.reason, reading.quotes) == (False, "below_threshold", ())
+    assert reading.confidence == pytest.approx(0.119, abs=0.001)
+    assert read(unsure, "Who?", HITS, encoder=FakeEncoder(), mixture=shy, force=True).answered
+
+
+def test_hits_without_words_answer_nothing() -> None:
+    blank = [Hit(Chunk("a.txt", 0, 3, "…"), 1.0)]
+    for hits in ([], blank):
+        reading = read(Pointing(""), "Who?", hits, encoder=FakeEncoder(), mixture=MODEL_ONLY)
+        assert (reading.answered, reading.reason) == (False, "nothing_found")
+
+
+def test_the_generator_is_shown_headings_and_asked_once() -> None:
+    generator = Pointing("Ada")
+    evidence = weigh(generator, "Who built it?", HITS, encoder=FakeEncoder())
+    (message,) = generator.asked
+    assert "\nTowers:" in message.content
+    assert [c.passage for c in evidence.candidates] == [0, 0, 0, 1]
+    assert len(evidence.signals) == 4
+    assert evidence.support[:2] == (0.8, 0.5)
+
+
+def test_the_shipped_weights_fit_the_signals() -> None:
+    mixture = Mixture.load()
+    evidence = weigh(Pointing("Ada"), "Who built it?", HITS, encoder=FakeEncoder())
+    assert 0 <= mixture.best(evidence) < 4
+    assert 0 < mixture.confidence(evidence) < 1
+    assert 0 < mixture.threshold < 1
