@@ -1,1 +1,51 @@
-"""Question in, grounded answer out."""
+"""Question in, grounded answer out.
+
+    from rag import Rag
+
+    with Rag.open(".rag") as rag:
+        rag.index(["docs/"])
+        print(rag.ask("How large is the KV cache?").text)
+
+Importing this package loads nothing heavy; each public name brings its module on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rag.answer import Answer, Citation, Sentence, Timings, Usage
+    from rag.draft import AnswerStream
+    from rag.errors import RagError, Unsupported
+    from rag.pipeline import Generator, Rag
+
+__all__ = [
+    "Answer",
+    "AnswerStream",
+    "Citation",
+    "Generator",
+    "Rag",
+    "RagError",
+    "Sentence",
+    "Timings",
+    "Unsupported",
+    "Usage",
+]
+
+_HOME = {
+    **dict.fromkeys(["Answer", "Citation", "Sentence", "Timings", "Usage"], "rag.answer"),
+    "AnswerStream": "rag.draft",
+    **dict.fromkeys(["RagError", "Unsupported"], "rag.errors"),
+    **dict.fromkeys(["Generator", "Rag"], "rag.pipeline"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'rag' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,117 @@
+"""The nouns of rag: an Answer, made of Sentences, proved by Citations, which are checked Quotes.
+
+Plain values and their JSON form. They know nothing of how an answer is found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ingest.document import Hit
+
+Reason = Literal["nothing_found", "not_in_passages", "below_threshold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Words of a hit, at their place in its document: `document.text[start:end] == text`."""
+
+    hit: Hit
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A verbatim quote: `document.text[start:end] == quote` for the document named by `source`."""
+
+    number: int
+    quote: str
+    source: str
+    page: int | None
+    heading: str | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A piece of the answer's text, with the numbers of the citations that support it."""
+
+    text: str
+    citations: tuple[int, ...] = ()
+    supported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens read and written by the generator; both 0 when it was not asked."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds from the question until the passages were found, the first text, and the end."""
+
+    retrieve: float = 0.0
+    first_token: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the documents say to a question, or why they say nothing.
+
+    `text` is empty when `answered` is false, and `reason` then says why: no passage was found, none
+    of them holds the answer, or none does well enough. `hits` are the passages that were read, the
+    best first; `conflicts` are groups of passages (numbers from 1) that contradict each other;
+    `data` is the object that a schema asked for.
+    """
+
+    question: str
+    answered: bool
+    text: str = ""
+    citations: tuple[Citation, ...] = ()
+    hits: tuple[Hit, ...] = ()
+    sentences: tuple[Sentence, ...] = ()
+    conflicts: tuple[tuple[int, ...], ...] = ()
+    reason: Reason | None = None
+    data: Any = None
+    model: str = ""
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as plain JSON values, with the names and order of `rag ask --json`."""
+        return {
+            "question": self.question,
+            "answered": self.answered,
+            "text": self.text,
+            "citations": [asdict(citation) for citation in self.citations],
+            "passages": [hit_to_json(hit) for hit in self.hits],
+            "sentences": [asdict(s) | {"citations": list(s.citations)} for s in self.sentences],
+            "conflicts": [list(group) for group in self.conflicts],
+            "reason": self.reason,
+            "data": self.data,
+            "model": self.model,
+            "usage": asdict(self.usage),
+            "timings": asdict(self.timings),
+        }
+
+
+def hit_to_json(hit: Hit) -> dict[str, Any]:
+    """A hit as plain JSON values, with the names and order of `rag search --json`."""
+    chunk = hit.chunk
+    return {
+        "source": chunk.source,
+        "page": chunk.page,
+        "heading": chunk.heading,
+        "start": chunk.start,
+        "end": chunk.end,
+        "text": chunk.text,
+        "score": hit.score,
+    }

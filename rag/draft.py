@@ -1,0 +1,129 @@
+"""An answer in the making: what is said is checked first, and then never taken back.
+
+Knows documents and quotes; neither the models that find them nor the words they are asked with.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cache
+from time import perf_counter
+
+from ingest.document import Document, Hit
+from ingest.errors import IngestError
+from rag.answer import Answer, Citation, Quote, Reason, Sentence, Timings, Usage
+from rag.ground import cite
+
+_log = logging.getLogger(__name__)
+
+
+class AnswerStream:
+    """An answer as it is found: iterate its text, take its `sentences()`, or wait for `result()`.
+
+    What it has yielded is checked and is never taken back. The joined text is the answer's `text`.
+    Nothing runs until it is asked for; errors are raised where it is consumed.
+    """
+
+    def __init__(self, steps: Generator[Sentence, None, Answer]) -> None:
+        self._steps = steps
+        self._said: list[Sentence] = []
+        self._answer: Answer | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the text in pieces, from the beginning."""
+        for number, sentence in enumerate(self.sentences()):
+            yield "\n" + sentence.text if number else sentence.text
+
+    def sentences(self) -> Iterator[Sentence]:
+        """Yield the answer's sentences, from the first."""
+        at = 0
+        while at < len(self._said) or self._advance():
+            yield self._said[at]
+            at += 1
+
+    def result(self) -> Answer:
+        """The whole answer."""
+        while self._advance():
+            pass
+        if self._answer is None:
+            raise RuntimeError("this answer was closed, or failed, before it was complete")
+        return self._answer
+
+    def close(self) -> None:
+        """Stop working on the answer; the generator's request is cancelled."""
+        self._steps.close()
+
+    def _advance(self) -> bool:
+        """Wait for the next sentence; False at the end."""
+        try:
+            self._said.append(next(self._steps))
+        except StopIteration as end:
+            self._answer = self._answer or end.value
+            return False
+        return True
+
+
+class Draft:
+    """An answer in the making: every quote is held against its document before it counts.
+
+    `document` gives the document of a source, or raises IngestError when it is gone.
+    """
+
+    def __init__(self, question: str, document: Callable[[str], Document]) -> None:
+        self.question = question
+        self.retrieved = 0.0
+        self._document = cache(document)
+        self._started = perf_counter()
+        self._first: float | None = None
+        self._sentences: list[Sentence] = []
+        self._citations: list[Citation] = []
+
+    def clock(self) -> float:
+        """Seconds since the question came."""
+        return perf_counter() - self._started
+
+    def say(self, text: str, quotes: Sequence[Quote]) -> Sentence | None:
+        """Add a sentence with the quotes behind it; None when no quote stands the check."""
+        numbers = []
+        for quote in quotes:
+            try:
+                document = self._document(quote.hit.chunk.source)
+            except IngestError as error:  # it was removed while the question was answered
+                _log.warning("left out, since its document cannot be read: %s", error)
+                continue
+            citation = cite(len(self._citations) + 1, quote, document)
+            if citation:
+                self._citations.append(citation)
+                numbers.append(citation.number)
+        if not numbers:
+            return None
+        if self._first is None:
+            self._first = self.clock()
+        sentence = Sentence(text, tuple(numbers), supported=True)
+        self._sentences.append(sentence)
+        return sentence
+
+    def finish(
+        self,
+        *,
+        hits: Sequence[Hit] = (),
+        model: str = "",
+        usage: Usage = Usage(),  # noqa: B008
+        reason: Reason | None = None,
+    ) -> Answer:
+        """The answer. Without a sentence there is none, for `reason` or since no passage has it."""
+        total = self.clock()
+        first = total if self._first is None else self._first
+        return Answer(
+            question=self.question,
+            answered=bool(self._sentences),
+            text="\n".join(s.text for s in self._sentences),
+            citations=tuple(self._citations),
+            hits=tuple(hits),
+            sentences=tuple(self._sentences),
+            reason=None if self._sentences else reason or "not_in_passages",
+            model=model,
+            usage=usage,
+            timings=Timings(self.retrieved, first, total),
+        )

@@ -1,0 +1,144 @@
+"""Verbatim quotes out of numbered passages: what a generator may write, and reading what it wrote.
+
+A reply is up to `MAX_QUOTES` lines of the form `[n] "quote"`, or the single line `NOT FOUND`. A
+passage is shown with each run of white space as one space, so a quote never holds a line break, and
+a quotation mark inside a quote cannot end it: the end of the line does. Knows no model and none
+of the wording.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from backbone.grammar import Grammar, cut
+from backbone.grammar import quote as verbatim
+from ingest.document import Document, Hit
+from rag.answer import Citation, Quote
+
+NOT_FOUND = "NOT FOUND"
+MAX_QUOTES = 3
+
+_LINE = re.compile(r'\[(\d{1,4})\] ?"(.*)', re.DOTALL)
+# No space at the ends of a quote, and a letter or a number in it.
+_SENSIBLE = r"/[^ ](.*[^ ])?/ & /.*[\p{L}\p{N}].*/"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A hit as a generator sees it: a number from 1, and its text on one line.
+
+    `offsets[i]` is where character `i` of `text` stands in the document.
+    """
+
+    number: int
+    hit: Hit
+    text: str
+    offsets: tuple[int, ...]
+
+    def find(self, quote: str) -> Quote | None:
+        """The first occurrence of a quote, as the document has it, or None."""
+        at = self.text.find(quote)
+        if at < 0 or not any(c.isalnum() for c in quote):
+            return None
+        start, end = self.offsets[at], self.offsets[at + len(quote) - 1] + 1
+        origin = self.hit.chunk.start
+        return Quote(self.hit, start, end, self.hit.chunk.text[start - origin : end - origin])
+
+
+def flatten(text: str) -> tuple[str, list[int]]:
+    """A text with each run of white space as one space, and where each character was."""
+    flat: list[str] = []
+    places: list[int] = []
+    for word in re.finditer(r"\S+", text):
+        if flat:
+            flat.append(" ")
+            places.append(word.start() - 1)
+        flat.append(word.group())
+        places.extend(range(*word.span()))
+    return "".join(flat), places
+
+
+def number_passages(hits: Iterable[Hit]) -> list[Passage]:
+    """The hits as passages numbered from 1."""
+    passages = []
+    for number, hit in enumerate(hits, start=1):
+        text, places = flatten(hit.chunk.text)
+        passages.append(Passage(number, hit, text, tuple(hit.chunk.start + i for i in places)))
+    return passages
+
+
+def quote_grammar(passages: Sequence[Passage]) -> Grammar:
+    """Exactly the replies that quote these passages, each under its own number, and `NOT FOUND`."""
+    shown = [p for p in passages if any(c.isalnum() for c in p.text)]
+    lines = f' | line ("\\n" line)~0..{MAX_QUOTES - 1}' if shown else ""
+    rules = [f'start: "{NOT_FOUND}"{lines}']
+    if shown:
+        rules.append("line: " + " | ".join(f"L{p.number}" for p in shown))
+    for p in shown:
+        # One terminal (capitals), or a quotation mark in a quote would be taken for its end.
+        rules.append(rf'L{p.number}: "[{p.number}] \"" Q{p.number} "\""')
+        rules.append(f"Q{p.number}: {verbatim([p.text])} & {_SENSIBLE}")
+    return Grammar("\n".join(rules))
+
+
+def read_quotes(pieces: Iterable[str], passages: Sequence[Passage]) -> Iterator[Quote]:
+    """The quotes of a reply, each as soon as its line is complete.
+
+    A line that is no verbatim quote of the passage it names is left out, and a warning logged.
+    Quotes that repeat an earlier one are left out too.
+    """
+    seen: set[tuple[str, int, int]] = set()
+    for line in _lines(pieces):
+        if line == NOT_FOUND:
+            continue
+        quote = _read_line(line, passages)
+        if quote is None:
+            _log.warning("left out, since the passage it names does not hold it: %s", line)
+            continue
+        place = (quote.hit.chunk.source, quote.start, quote.end)
+        if place not in seen:
+            seen.add(place)
+            yield quote
+
+
+def cite(number: int, quote: Quote, document: Document) -> Citation | None:
+    """The quote as citation `number`; None, and a warning, when the document has it not there."""
+    if not quote.text or document.text[quote.start : quote.end] != quote.text:
+        _log.warning(
+            "left out, since it is not at %d–%d of %s: %s",
+            *(quote.start, quote.end, document.source, quote.text),
+        )
+        return None
+    return Citation(
+        number=number,
+        quote=quote.text,
+        source=document.source,
+        page=document.page_at(quote.start),
+        heading=document.heading_at(quote.start),
+        start=quote.start,
+        end=quote.end,
+    )
+
+
+def _lines(pieces: Iterable[str]) -> Iterator[str]:
+    """The non-empty lines of a text that comes in pieces."""
+    rest = ""
+    for piece in pieces:
+        *complete, rest = (rest + piece).split("\n")
+        yield from (line.strip() for line in complete if line.strip())
+    if rest.strip():
+        yield rest.strip()
+
+
+def _read_line(line: str, passages: Sequence[Passage]) -> Quote | None:
+    match = _LINE.fullmatch(line)
+    if match is None or not 1 <= int(match[1]) <= len(passages):
+        return None
+    quote = match[2]
+    if not quote.endswith('"'):  # the token limit cut the reply here, maybe inside a word
+        quote = "".join(cut(quote)[:-1]) + '"'
+    return passages[int(match[1]) - 1].find(quote[:-1].strip())

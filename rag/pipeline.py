@@ -1,0 +1,382 @@
+"""`Rag`: open an index, keep it in step with folders, search it, and answer from it.
+
+Puts the other modules in order and holds what they share. Knows no file format, no ranking formula,
+no wording and no tensor; the encoder and the generator load when they are first needed.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from backbone.errors import PromptTooLong
+from backbone.request import GREEDY, Content, Message, Sampling, Stream
+from ingest.document import Document, Hit
+from ingest.errors import IndexMissing, UnknownSource
+from rag.answer import Answer, Sentence, Usage
+from rag.draft import AnswerStream, Draft
+from rag.errors import Unsupported
+
+if TYPE_CHECKING:
+    from ingest.sync import Progress, Report
+
+    from backbone.grammar import Grammar
+    from ingest.catalog import DocumentInfo
+    from ingest.encode import Encoder
+    from ingest.index import LocalIndex
+    from rag.ground import Passage
+
+BUILTIN = "builtin"
+Mode = Literal["hybrid", "vector", "words"]
+Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
+
+
+class Generator(Protocol):
+    """What writes: the embedded model, or anything that keeps this contract.
+
+    `abilities` are out of "quote" (keeps to a grammar of quotes), "chat", "tools", "schema" and
+    "score"; answering takes "chat", or "quote" with "score".
+    """
+
+    @property
+    def name(self) -> str:
+        """What the answer's `model` says."""
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that a prompt and its reply may hold together."""
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What it can be asked for."""
+
+    def submit(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 512,
+        sampling: Sampling = GREEDY,
+        grammar: Grammar | None = None,
+        tools: Sequence[Any] = (),
+        stop: Sequence[str] = (),
+    ) -> Stream:
+        """Start a reply. Raises PromptTooLong, before anything runs, when the prompt cannot fit."""
+
+    def score(self, messages: Sequence[Message], continuations: Sequence[Content]) -> list[float]:
+        """The log-probability of each continuation after the messages."""
+
+
+class Rag:
+    """An index and the models around it. `Rag.open` makes one; it is also a context manager.
+
+    `folder` is the index's; sources are named relative to `home`, the folder that holds it.
+    """
+
+    def __init__(
+        self,
+        index: LocalIndex,
+        *,
+        folder: Path,
+        encoder: Encoder | str | None = None,
+        generator: Generator | str | Path = BUILTIN,
+        rerank: Rerank | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.folder = folder
+        self.home = folder.parent
+        self._index = index
+        self._encoder = encoder
+        self._generator = generator
+        self._rerank = rerank
+        self._threads = threads
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path = ".rag",
+        *,
+        encoder: Encoder | str | None = None,
+        generator: Generator | str | Path | None = None,
+        web: None = None,
+        rerank: Rerank | None = None,
+        create: bool = True,
+        threads: int | None = None,
+    ) -> Rag:
+        """The index in a folder, made when it is absent, or IndexMissing with `create=False`.
+
+        `encoder` and `generator` are objects, or names of models to load when first needed. Without
+        an encoder the one that made the index is used, by its name. `threads` is how many processor
+        threads each library may take.
+        """
+        from ingest.index import LocalIndex
+
+        _refuse_unbuilt(web=web)
+        folder = Path(path).resolve()
+        try:
+            index = LocalIndex.open(folder, encoder=None, create=False, threads=threads or 1)
+        except IndexMissing:
+            if not create:
+                raise
+            encoder = _load_encoder(encoder or BUILTIN, threads=threads)
+            index = LocalIndex.open(folder, encoder=encoder, threads=threads or 1)
+        return cls(
+            index,
+            folder=folder,
+            encoder=encoder,
+            generator=generator or BUILTIN,
+            rerank=rerank,
+            threads=threads,
+        )
+
+    def __enter__(self) -> Rag:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the index and a generator that was loaded here."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the index, and of a generator that was loaded here by its name."""
+        self._index.close()
+        loaded = self.__dict__.get("generator")
+        if loaded is not None and loaded is not self._generator:
+            loaded.close()
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder, loaded on first use. Raises EncoderMismatch when another made the index."""
+        encoder = _load_encoder(self._encoder or self._index.encoder, threads=self._threads)
+        self._index.check(encoder)
+        return encoder
+
+    @cached_property
+    def _reading_encoder(self) -> Encoder:
+        """The built-in encoder: the reader's weights were fitted with it, whatever the index's is."""
+        if self.encoder.name == BUILTIN:
+            return self.encoder
+        return _load_encoder(BUILTIN, threads=self._threads)
+
+    @property
+    def encoder_name(self) -> str:
+        """The name of the encoder that made the index; nothing is loaded."""
+        return self._index.encoder
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The generator, loaded on first use. Raises Unsupported when it cannot answer."""
+        generator = self._generator
+        if isinstance(generator, str | Path):
+            generator = _load_generator(generator, threads=self._threads)
+        if "chat" not in generator.abilities and not {"quote", "score"} <= generator.abilities:
+            raise Unsupported(
+                f"{generator.name} can {', '.join(sorted(generator.abilities)) or 'nothing'}; "
+                "answering takes a generator with 'chat', or with 'quote' and 'score'"
+            )
+        return generator
+
+    def index(
+        self,
+        roots: Sequence[str | Path],
+        *,
+        prune: bool = False,
+        passwords: Sequence[str] = (),
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Report:
+        """Bring the index in step with files and folders; what has not changed costs nothing.
+
+        `prune` removes documents that lie under the roots and whose files are gone. `passwords` are
+        tried on encrypted files.
+        """
+        from ingest.sync import sync
+
+        return sync(
+            self._index,
+            roots,
+            encoder=self.encoder,
+            home=self.home,
+            prune=prune,
+            passwords=passwords,
+            progress=progress,
+        )
+
+    def rebuild(self, *, progress: Callable[[int, int], None] | None = None) -> int:
+        """Encode all documents again with this encoder, in one step; returns how many passages.
+
+        Texts and passages stay as they are. `progress` is told how many of how many are done.
+        """
+        encoder = _load_encoder(self._encoder or self._index.encoder, threads=self._threads)
+        return self._index.reencode(encoder, progress=progress)
+
+    def search(
+        self, query: str, *, k: int = 8, mode: Mode = "hybrid", where: str | None = None
+    ) -> list[Hit]:
+        """The best `k` passages for a query, the best first, scores in 0..1."""
+        from rag.retrieve import retrieve
+
+        if not query.strip():
+            raise ValueError("the question is empty")
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        return retrieve(
+            self._index, self.encoder, query, k=k, mode=mode, where=where, rerank=self._rerank
+        )
+
+    def ask(
+        self,
+        question: str,
+        *,
+        k: int = 6,
+        web: bool = False,
+        schema: None = None,
+        history: Sequence[Message] = (),
+        where: str | None = None,
+    ) -> Answer:
+        """Answer from the best `k` passages with verbatim quotes, or say why there is no answer."""
+        return self.stream(
+            question, k=k, web=web, schema=schema, history=history, where=where
+        ).result()
+
+    def stream(
+        self,
+        question: str,
+        *,
+        k: int = 6,
+        web: bool = False,
+        schema: None = None,
+        history: Sequence[Message] = (),
+        where: str | None = None,
+    ) -> AnswerStream:
+        """Like `ask`, with the text as it is found."""
+        _refuse_unbuilt(web=web, schema=schema, history=history)
+        return AnswerStream(self._answer(question, k=k, where=where))
+
+    def documents(self) -> list[DocumentInfo]:
+        """What is in the index, by source."""
+        return self._index.documents()
+
+    def document(self, source: str) -> Document:
+        """A document as it was read."""
+        return self._index.document(source)
+
+    def text(self, source: str) -> str:
+        """A document's text: exactly what all offsets refer to."""
+        return self._index.text(source)
+
+    def sources(self, name: str | Path) -> list[str]:
+        """The sources meant by a name, or by a path from the working directory.
+
+        The name of an archive or a mail means what it holds. Raises UnknownSource.
+        """
+        from difflib import get_close_matches
+
+        from ingest.sources import source_name
+
+        known = [document.source for document in self.documents()]
+        for meant in (str(name), source_name(name, self.home)):
+            if found := [s for s in known if s == meant or s.startswith(meant + "!")]:
+                return found
+        near = get_close_matches(str(name), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "`rag status` lists what is"
+        raise UnknownSource(f"{name} is not in the index: {hint}")
+
+    def remove(self, sources: Sequence[str]) -> list[str]:
+        """Take out documents, named by source or by file; returns the sources that were there."""
+        return self._index.remove(sources)
+
+    def _answer(
+        self, question: str, *, k: int, where: str | None
+    ) -> abc.Generator[Sentence, None, Answer]:
+        draft = Draft(question, self._index.document)
+        hits = self.search(question, k=k, where=where)
+        draft.retrieved = draft.clock()
+        if not hits:
+            return draft.finish(reason="nothing_found")
+        if "chat" in self.generator.abilities:
+            return (yield from self._quote(draft, hits))
+        return (yield from self._read(draft, hits))
+
+    def _quote(self, draft: Draft, hits: Sequence[Hit]) -> abc.Generator[Sentence, None, Answer]:
+        """Let a generator that can chat pick quotes, under a grammar that admits no others."""
+        from rag.ground import read_quotes
+
+        stream, passages = _submit_fitting(self.generator, draft.question, hits)
+        try:
+            for quote in read_quotes(stream, passages):
+                sentence = draft.say(" ".join(quote.text.split()), [quote])
+                if sentence:
+                    yield sentence
+        finally:
+            stream.cancel()
+        completion = stream.result()
+        return draft.finish(
+            hits=[p.hit for p in passages],
+            model=self.generator.name,
+            usage=Usage(completion.prompt_tokens, completion.completion_tokens),
+        )
+
+    def _read(self, draft: Draft, hits: Sequence[Hit]) -> abc.Generator[Sentence, None, Answer]:
+        """Let a generator that only quotes point at the answer."""
+        from rag.reader import read
+
+        reading = read(self.generator, draft.question, hits, encoder=self._reading_encoder)
+        if reading.answered:
+            sentence = draft.say(reading.text, reading.quotes)
+            if sentence:
+                yield sentence
+        return draft.finish(
+            hits=hits,
+            model=self.generator.name,
+            usage=reading.usage,
+            reason=reading.reason,
+        )
+
+
+def _load_encoder(encoder: Encoder | str, *, threads: int | None) -> Encoder:
+    if not isinstance(encoder, str):
+        return encoder
+    from ingest.encode import load_encoder
+
+    return load_encoder(encoder, threads=threads)
+
+
+def _load_generator(name: str | Path, *, threads: int | None) -> Generator:
+    from backbone.backbone import Backbone
+
+    return Backbone.load(name, threads=threads)
+
+
+def _submit_fitting(
+    generator: Generator, question: str, hits: Sequence[Hit]
+) -> tuple[Stream, list[Passage]]:
+    """Ask for quotes out of as many of the passages, the best first, as the context holds."""
+    from rag.ground import number_passages, quote_grammar
+    from rag.prompt import quoting_messages
+
+    passages = number_passages(hits)
+    while True:
+        grammar = quote_grammar(passages) if "quote" in generator.abilities else None
+        try:
+            stream = generator.submit(quoting_messages(question, passages), grammar=grammar)
+        except PromptTooLong:
+            if len(passages) == 1:
+                raise
+            passages.pop()
+        else:
+            return stream, passages
+
+
+def _refuse_unbuilt(**asked: object) -> None:
+    """Refuse, by name, what this version has no code for."""
+    for name, value in asked.items():
+        if value:
+            raise Unsupported(f"this version cannot do {name}= yet; leave it out")
