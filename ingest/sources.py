@@ -1,0 +1,142 @@
+"""Paths, folders, patterns and standard input to the files behind them, each under its name.
+
+Knows which files are never documents; opens none of them until asked.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+_NOT_DOCUMENTS = frozenset(("node_modules", "__pycache__", "__MACOSX"))
+_INDEX_MARK = "catalog.sqlite"
+STDIN = "stdin"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something to read: its name (the identity of its document), and a file or bytes at hand."""
+
+    name: str
+    path: Path | None = None
+    data: bytes | None = None
+
+    def read(self) -> bytes:
+        """Its bytes; OSError when the file cannot be read."""
+        if self.data is not None:
+            return self.data
+        if self.path is None:
+            raise ValueError(f"the source {self.name!r} has neither a path nor data")
+        return self.path.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A source that gives no document, and why."""
+
+    source: str
+    reason: str
+
+
+def find(
+    roots: Sequence[str | Path],
+    *,
+    home: Path,
+    ignore: Sequence[str] = (),
+    stdin: BinaryIO | None = None,
+) -> Iterator[Source | Skipped]:
+    """The files under some roots, each once: files, folders, patterns, and "-" for `stdin`.
+
+    Folders are read to the bottom, in order of name. Left out are hidden names, index folders,
+    `node_modules` and the like, and what matches a pattern in `ignore` (against the name or the
+    source); a file named itself is always taken. Names are relative to `home` (see `source_name`).
+    """
+    seen: set[str] = set()
+    for root in roots:
+        for found in _under(str(root), home=home, ignore=ignore, stdin=stdin):
+            name = found.name if isinstance(found, Source) else found.source
+            if name not in seen:
+                seen.add(name)
+                yield found
+
+
+def source_name(path: str | Path, home: str | Path) -> str:
+    """A path as the name of a document: relative when it lies under `home`, else absolute.
+
+    Always with forward slashes and in Unicode NFC, so that an index may move between systems.
+    Links in the folders on the way are followed; the last name stays as it is.
+    """
+    full, base = Path(path).parent.resolve() / Path(path).name, Path(home).resolve()
+    shown = full.relative_to(base) if full.is_relative_to(base) else full
+    text = os.fsencode(shown.as_posix()).decode("utf-8", "replace")
+    return unicodedata.normalize("NFC", text)
+
+
+def _under(
+    root: str, *, home: Path, ignore: Sequence[str], stdin: BinaryIO | None
+) -> Iterator[Source | Skipped]:
+    if root == "-":
+        if stdin is None:
+            raise ValueError('the root "-" needs stdin=…, a binary stream')
+        yield Source(STDIN, data=stdin.read())
+        return
+    path = Path(root).expanduser()
+    if path.exists() or path.is_symlink():
+        yield from _at(path, home=home, ignore=ignore)
+    elif glob.has_magic(root):
+        # pathlib's own glob has no patterns with a root, and takes hidden names
+        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
+        for match in matches:
+            yield from _at(Path(match), home=home, ignore=ignore)
+        if not matches:
+            yield Skipped(root, "no file matches this pattern")
+    else:
+        yield Skipped(root, "no such file or folder")
+
+
+def _at(path: Path, *, home: Path, ignore: Sequence[str]) -> Iterator[Source | Skipped]:
+    if path.is_dir():
+        yield from _folder(path, home=home, ignore=ignore)
+    else:
+        yield _file(path, home)
+
+
+def _folder(root: Path, *, home: Path, ignore: Sequence[str]) -> Iterator[Source | Skipped]:
+    """Everything below a folder, sorted; links to folders are not followed (they may lead back)."""
+    failed: list[Skipped] = []
+
+    def note(error: OSError) -> None:
+        failed.append(Skipped(source_name(error.filename, home), error.strerror or str(error)))
+
+    for name, folders, files in os.walk(root, onerror=note):
+        folder = Path(name)
+        if _INDEX_MARK in files:
+            folders.clear()
+            continue
+        folders[:] = sorted(f for f in folders if not _left_out(folder / f, home, ignore))
+        for file in sorted(files):
+            if not _left_out(folder / file, home, ignore):
+                yield _file(folder / file, home)
+    yield from failed
+
+
+def _left_out(path: Path, home: Path, ignore: Sequence[str]) -> bool:
+    if path.name.startswith(".") or path.name in _NOT_DOCUMENTS:
+        return True
+    names = (path.name, source_name(path, home)) if ignore else ()
+    return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in ignore)
+
+
+def _file(path: Path, home: Path) -> Source | Skipped:
+    name = source_name(path, home)
+    if path.is_file():
+        return Source(name, path=path.absolute())
+    if not path.exists():
+        return Skipped(name, "a link to nothing")
+    return Skipped(name, "neither a file nor a folder")  # a pipe would keep its reader waiting

@@ -1,0 +1,229 @@
+"""Parsers in processes of their own, which may be killed: a bad file costs that file only.
+
+A worker takes one file at a time over a pipe, under a memory limit and a deadline. It is started
+when first needed and started again after it died. Knows nothing of formats: `ingest.parse` does.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from ingest.document import Document, Heading
+from ingest.draft import Content, Member
+from ingest.errors import ExtractError, PasswordNeeded
+from ingest.sources import Skipped
+
+_MEMORY = 1_500_000_000
+_SWOLLEN = 600_000_000  # bytes; a worker that ever held so much is replaced after its file
+# Not multiprocessing: its "spawn" runs the caller's script again, which then needs a main guard.
+_START = "import sys; sys.path[:] = {path!r}; from ingest.worker import serve; serve({memory})"
+
+
+class Workers:
+    """Up to `count` worker processes, shared by the threads that call them.
+
+    `timeout` is the seconds a file may take, `memory` the bytes a worker may use.
+    """
+
+    def __init__(self, count: int = 1, *, timeout: float = 60.0, memory: int = _MEMORY) -> None:
+        self._timeout = timeout
+        self._memory = memory
+        self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
+        for _ in range(count):
+            self._idle.put(None)  # a place for a worker that is not started yet
+
+    def extract(
+        self,
+        data: bytes,
+        name: str,
+        passwords: Sequence[str] = (),
+        *,
+        skip: Callable[[Skipped], None] | None = None,
+    ) -> list[Document]:
+        """`ingest.extract.extract` with these workers."""
+        from ingest.extract import extract  # it imports this module
+
+        return extract(data, name=name, passwords=passwords, workers=self, skip=skip)
+
+    def parse(
+        self, data: bytes, *, media_type: str, name: str, passwords: Sequence[str] = ()
+    ) -> Content:
+        """`ingest.parse.parse` in a worker; ExtractError also when it dies, hangs or swells."""
+        request = {"media_type": media_type, "name": name, "passwords": list(passwords)}
+        worker = self._idle.get()
+        try:
+            used = worker is not None
+            worker = worker or _Worker(self._memory)
+            reply = worker.ask(request, data, self._timeout)
+            if reply is None and used and not worker.late:
+                worker = _Worker(self._memory)  # perhaps an earlier file had hurt the old one
+                reply = worker.ask(request, data, self._timeout)
+            if reply is None:
+                raise ExtractError(self._death(worker))
+        finally:
+            self._idle.put(worker if worker is not None and worker.healthy else None)
+        return _content(reply)
+
+    def close(self) -> None:
+        """End the workers; a later call starts new ones."""
+        for _ in range(self._idle.qsize()):
+            if (worker := self._idle.get()) is not None:
+                worker.kill()
+            self._idle.put(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _death(self, worker: _Worker) -> str:
+        if worker.late:
+            return f"took longer than {self._timeout:g} seconds to read"
+        megabytes = self._memory // 1_000_000
+        return f"the parser stopped on it (damaged, or needs more than {megabytes} MB of memory)"
+
+
+class _Worker:
+    """One worker process, seen from here."""
+
+    def __init__(self, memory: int) -> None:
+        path = [str(Path(folder).absolute()) for folder in sys.path]
+        code = _START.format(path=path, memory=memory)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self.late = False
+        self.healthy = True
+
+    def ask(self, request: dict[str, Any], data: bytes, timeout: float) -> dict[str, Any] | None:
+        """Send a file and wait for the reply; None when the worker died or was killed for time."""
+        timer = threading.Timer(timeout, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            reply = self._exchange(request, data)
+        finally:
+            timer.cancel()
+        if reply is None or reply["swollen"]:
+            self.kill()
+        return reply
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.healthy = False
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what was not sent yet cannot be any more
+                    pipe.close()
+
+    def _exchange(self, request: dict[str, Any], data: bytes) -> dict[str, Any] | None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            _send(self._process.stdin, request | {"size": len(data)})
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+            return json.loads(line) if line.endswith(b"\n") else None
+        except OSError:
+            return None
+        except BaseException:  # an interrupt: the reply that is still to come is nobody's
+            self.kill()
+            raise
+
+    def _expire(self) -> None:
+        self.late = True
+        self._process.kill()
+
+
+def serve(memory: int) -> None:
+    """The worker's side: answer requests until the other end closes the pipe."""
+    _limit(memory)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to act on
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a parser prints must not get among the replies
+    while line := requests.readline():
+        request = json.loads(line)
+        reply = _answer(request, requests.read(request.pop("size")))
+        _send(replies, reply | {"swollen": _peak() > _SWOLLEN})
+        replies.flush()
+    os._exit(0)  # xberg's threads crash in Python's own ending
+
+
+def _answer(request: dict[str, Any], data: bytes) -> dict[str, Any]:
+    from ingest.parse import parse
+
+    try:
+        content = parse(data, **request)
+    except PasswordNeeded as error:
+        return {"error": str(error), "locked": True}
+    except ExtractError as error:
+        return {"error": str(error), "locked": False}
+    except Exception as error:  # noqa: BLE001 - whatever a parser does, the file gets a reason
+        words = f"{type(error).__name__}: {error}".rstrip(": ")
+        return {"error": f"could not be read ({words[:200]})", "locked": False}
+    return {
+        "text": content.text,
+        "title": content.title,
+        "pages": content.pages,
+        "headings": [(h.start, h.level, h.text) for h in content.headings],
+        "members": [(m.name, base64.b64encode(m.data).decode()) for m in content.members],
+    }
+
+
+def _content(reply: dict[str, Any]) -> Content:
+    if "error" in reply:
+        raise (PasswordNeeded if reply["locked"] else ExtractError)(reply["error"])
+    return Content(
+        text=reply["text"],
+        title=reply["title"],
+        pages=tuple(reply["pages"]),
+        headings=tuple(Heading(*heading) for heading in reply["headings"]),
+        members=tuple(Member(name, base64.b64decode(data)) for name, data in reply["members"]),
+    )
+
+
+def _send(pipe: BinaryIO | Any, value: dict[str, Any]) -> None:
+    pipe.write(json.dumps(value).encode() + b"\n")
+
+
+def _limit(memory: int) -> None:
+    """Let an allocation fail rather than fill the machine, where the system can."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    with contextlib.suppress(ValueError, OSError):  # refused: the deadline still holds
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def _peak() -> int:
+    """The most memory this process ever held, in bytes."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
