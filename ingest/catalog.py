@@ -92,7 +92,7 @@ class Catalog:
         path = folder / NAME
         if not path.exists():
             raise _missing(folder)
-        catalog = cls(_connect(path), path)
+        catalog = cls._connected(path)
         if not catalog._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
             catalog.close()  # a first run was killed before it had committed anything
             raise _missing(folder)
@@ -109,7 +109,7 @@ class Catalog:
     def create(cls, folder: Path, meta: dict[str, str]) -> Catalog:
         """The catalogue in a folder, made empty and with `meta` when it is not there yet."""
         folder.mkdir(parents=True, exist_ok=True)
-        catalog = cls(_connect(folder / NAME), folder / NAME)
+        catalog = cls._connected(folder / NAME)
         catalog._rows("PRAGMA journal_mode = WAL")
         with catalog._transaction():
             if not catalog._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
@@ -317,6 +317,17 @@ class Catalog:
 
     # SQLite
 
+    @classmethod
+    def _connected(cls, path: Path) -> Catalog:
+        connection = sqlite3.connect(
+            path, timeout=30, isolation_level=None, check_same_thread=False
+        )
+        catalog = cls(connection, path)
+        # With the write-ahead log this survives a kill at any moment, without waiting for the disk
+        # at every document.
+        catalog._rows("PRAGMA synchronous = NORMAL")
+        return catalog
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._rows("BEGIN IMMEDIATE")
@@ -352,14 +363,6 @@ class Catalog:
             f"the catalogue {self._path} failed: {error}. If it is damaged, restore it from a "
             "copy, or remove its folder and run `rag index` again"
         )
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-    # With the write-ahead log this survives a kill at any moment, without waiting for the disk at
-    # every document.
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
 
 
 def _missing(folder: Path) -> IndexMissing:
