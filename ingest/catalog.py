@@ -8,15 +8,15 @@ and readers see that something moved. Knows nothing of words, neighbours or mode
 from __future__ import annotations
 
 import json
-import sqlite3
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ingest.database import Database
 from ingest.document import Chunk, Document, Heading
 from ingest.errors import IndexFault, IndexMissing, UnknownSource
 from ingest.sources import Skipped
@@ -44,6 +44,7 @@ CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL, start INTEGER NOT NULL,
     end INTEGER NOT NULL, page INTEGER, heading TEXT, vector BLOB NOT NULL
 );
+CREATE TABLE fresh (chunk INTEGER PRIMARY KEY, vector BLOB NOT NULL);
 CREATE TABLE removed (generation INTEGER NOT NULL, first INTEGER NOT NULL, chunks INTEGER NOT NULL);
 """
 
@@ -80,9 +81,8 @@ class FileRecord:
 class Catalog:
     """One open catalogue. Not for several threads at once: its owner takes turns."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     # Opening
 
@@ -92,8 +92,8 @@ class Catalog:
         path = folder / NAME
         if not path.exists():
             raise _missing(folder)
-        catalog = cls._connected(path)
-        if not catalog._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
+        catalog = cls(Database.open(path))
+        if not catalog._database.rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
             catalog.close()  # a first run was killed before it had committed anything
             raise _missing(folder)
         found = catalog.meta("format")
@@ -109,12 +109,12 @@ class Catalog:
     def create(cls, folder: Path, meta: dict[str, str]) -> Catalog:
         """The catalogue in a folder, made empty and with `meta` when it is not there yet."""
         folder.mkdir(parents=True, exist_ok=True)
-        catalog = cls._connected(folder / NAME)
-        catalog._rows("PRAGMA journal_mode = WAL")
-        with catalog._transaction():
-            if not catalog._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
+        catalog = cls(Database.open(folder / NAME))
+        catalog._database.rows("PRAGMA journal_mode = WAL")
+        with catalog._database.transaction():
+            if not catalog._database.rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
                 for statement in _SCHEMA.split(";"):
-                    catalog._rows(statement)
+                    catalog._database.rows(statement)
                 first = {"format": str(FORMAT), "identity": uuid.uuid4().hex, "generation": "0"}
                 catalog._write_meta(first | meta)
         catalog.close()
@@ -122,22 +122,17 @@ class Catalog:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._database.close()
 
     # Reading
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> AbstractContextManager[None]:
         """See one committed state for as long as it is open, whatever a writer does meanwhile."""
-        self._rows("BEGIN")
-        try:
-            yield
-        finally:
-            self._rows("COMMIT")
+        return self._database.snapshot()
 
     def meta(self, key: str) -> str:
         """One of the facts about the index: format, identity, generation, encoder, …"""
-        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        rows = self._database.rows("SELECT value FROM meta WHERE key = ?", (key,))
         return str(rows[0][0]) if rows else ""
 
     @property
@@ -150,13 +145,13 @@ class Catalog:
         columns = "source, digest, media_type, title, characters, chunks, page_count, indexed_at"
         return [
             DocumentInfo(*row)
-            for row in self._rows(f"SELECT {columns} FROM documents ORDER BY source")
+            for row in self._database.rows(f"SELECT {columns} FROM documents ORDER BY source")
         ]
 
     def document(self, source: str) -> Document:
         """A document as it was added. Raises UnknownSource when there is none of that name."""
         columns = "source, text, digest, media_type, title, pages, headings"
-        rows = self._rows(f"SELECT {columns} FROM documents WHERE source = ?", (source,))
+        rows = self._database.rows(f"SELECT {columns} FROM documents WHERE source = ?", (source,))
         if not rows:
             raise UnknownSource(f"the index holds no document {source!r}: `rag status` lists them")
         source, text, digest, media_type, title, pages, headings = rows[0]
@@ -165,7 +160,7 @@ class Catalog:
 
     def files(self) -> dict[str, FileRecord]:
         """What is known of each file that was read, by its name."""
-        rows = self._rows("SELECT name, size, modified, digest, skipped FROM files")
+        rows = self._database.rows("SELECT name, size, modified, digest, skipped FROM files")
         return {
             name: FileRecord(name, size, modified, digest, _skips(skipped))
             for name, size, modified, digest, skipped in rows
@@ -174,7 +169,9 @@ class Catalog:
     def members(self) -> dict[str, list[str]]:
         """The sources of the documents that each file gave, by the file's name."""
         found: dict[str, list[str]] = {}
-        for file, source in self._rows("SELECT file, source FROM documents ORDER BY source"):
+        for file, source in self._database.rows(
+            "SELECT file, source FROM documents ORDER BY source"
+        ):
             found.setdefault(file, []).append(source)
         return found
 
@@ -182,7 +179,7 @@ class Catalog:
         """The ids of all chunks, ascending, as joined ranges (first, behind the last)."""
         joined: list[tuple[int, int]] = []
         sql = "SELECT first, first + chunks FROM documents WHERE chunks > 0 ORDER BY first"
-        for first, behind in self._rows(sql):
+        for first, behind in self._database.rows(sql):
             if joined and joined[-1][1] == first:
                 joined[-1] = (joined[-1][0], behind)
             else:
@@ -196,7 +193,7 @@ class Catalog:
             "ON c.id >= d.first AND c.id < d.first + d.chunks "
             f"WHERE {where.sql} ORDER BY c.id"
         )
-        return [row[0] for row in self._rows(sql, where.parameters)]
+        return [row[0] for row in self._database.rows(sql, where.parameters)]
 
     def chunks(self, ids: Collection[int]) -> dict[int, Chunk]:
         """The chunks of these ids; those that are gone are left out."""
@@ -204,12 +201,14 @@ class Catalog:
         rows = [
             row
             for marks, batch in _batches(ids)
-            for row in self._rows(f"SELECT {columns} FROM chunks c WHERE c.id IN ({marks})", batch)
+            for row in self._database.rows(
+                f"SELECT {columns} FROM chunks c WHERE c.id IN ({marks})", batch
+            )
         ]
         documents = {
             row[0]: row[1:]
             for marks, batch in _batches({row[1] for row in rows})
-            for row in self._rows(
+            for row in self._database.rows(
                 f"SELECT id, source, text FROM documents WHERE id IN ({marks})", batch
             )
         }
@@ -217,16 +216,16 @@ class Catalog:
 
     def chunks_from(self, first: int) -> Iterator[tuple[int, Chunk]]:
         """All chunks with an id of at least `first`, ascending, read a document at a time."""
-        documents = self._rows(
+        documents = self._database.rows(
             "SELECT id, first, chunks FROM documents WHERE first + chunks > ? ORDER BY first",
             (first,),
         )
         for document, start, count in documents:
-            source, text = self._rows(
+            source, text = self._database.rows(
                 "SELECT source, text FROM documents WHERE id = ?", (document,)
             )[0]
             sql = "SELECT id, start, end, page, heading FROM chunks WHERE id >= ? AND id < ?"
-            for row in self._rows(sql, (max(first, start), start + count)):
+            for row in self._database.rows(sql, (max(first, start), start + count)):
                 yield row[0], _chunk(row[1:], source, text)
 
     def vectors(self, ids: Collection[int]) -> dict[int, bytes]:
@@ -234,7 +233,7 @@ class Catalog:
         return {
             chunk: vector
             for marks, batch in _batches(ids)
-            for chunk, vector in self._rows(
+            for chunk, vector in self._database.rows(
                 f"SELECT id, vector FROM chunks WHERE id IN ({marks})", batch
             )
         }
@@ -242,17 +241,19 @@ class Catalog:
     def vectors_from(self, first: int, limit: int) -> tuple[list[int], bytes]:
         """The ids, ascending, and the joined vectors of up to `limit` chunks from an id on."""
         sql = "SELECT id, vector FROM chunks WHERE id >= ? ORDER BY id LIMIT ?"
-        rows = self._rows(sql, (first, limit))
+        rows = self._database.rows(sql, (first, limit))
         return [row[0] for row in rows], b"".join(row[1] for row in rows)
 
     def removed(self, since: int) -> list[int]:
         """The ids of the chunks that were removed in generations after `since`."""
-        rows = self._rows("SELECT first, chunks FROM removed WHERE generation > ?", (since,))
+        rows = self._database.rows(
+            "SELECT first, chunks FROM removed WHERE generation > ?", (since,)
+        )
         return [chunk for first, count in rows for chunk in range(first, first + count)]
 
     def damage(self) -> list[str]:
         """What SQLite finds wrong with the file (slow: it reads all of it); empty when sound."""
-        return [row[0] for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+        return [row[0] for row in self._database.rows("PRAGMA integrity_check") if row[0] != "ok"]
 
     # Writing: one transaction each
 
@@ -260,9 +261,9 @@ class Catalog:
         self, document: Document, chunks: Sequence[Chunk], vectors: Sequence[bytes], *, file: str
     ) -> None:
         """Put a document in, in place of the one of that source; `file` is what it came from."""
-        with self._transaction():
+        with self._database.transaction():
             self._drop([document.source], self._raise_generation())
-            first = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
+            first = self._database.rows("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
             start = int(first[0][0]) + 1 if first else 1
             headings = [(h.start, h.level, h.text) for h in document.headings]
             row = (
@@ -272,97 +273,98 @@ class Catalog:
                 *(len(document.pages), json.dumps(document.pages), json.dumps(headings)),
                 document.text,
             )
-            self._rows(f"INSERT INTO documents VALUES (NULL{', ?' * len(row)})", row)
-            number = self._rows("SELECT last_insert_rowid()")[0][0]
+            self._database.rows(f"INSERT INTO documents VALUES (NULL{', ?' * len(row)})", row)
+            number = self._database.rows("SELECT last_insert_rowid()")[0][0]
             rows = [
                 (start + i, number, chunk.start, chunk.end, chunk.page, chunk.heading, vector)
                 for i, (chunk, vector) in enumerate(zip(chunks, vectors, strict=True))
             ]
-            self._many("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._database.many("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def remove(self, names: Iterable[str]) -> list[str]:
         """Take documents out, named by source or by file; returns the sources that were there."""
         pairs = [(name, name) for name in names]
-        with self._transaction():
-            self._many("DELETE FROM files WHERE name IN (?, ?)", pairs)
+        with self._database.transaction():
+            self._database.many("DELETE FROM files WHERE name IN (?, ?)", pairs)
             sql = "SELECT source FROM documents WHERE source = ? OR file = ? ORDER BY source"
-            sources = [row[0] for pair in pairs for row in self._rows(sql, pair)]
+            sources = [row[0] for pair in pairs for row in self._database.rows(sql, pair)]
             return self._drop(sources, self._raise_generation()) if sources else []
 
     def settle(self, record: FileRecord, keep: Collection[str] | None) -> list[str]:
         """Note what became of a file, and remove its documents but for `keep` (None keeps all)."""
         skipped = json.dumps([(each.source, each.reason) for each in record.skipped])
         row = (record.name, record.size, record.modified, record.digest, skipped)
-        with self._transaction():
-            self._rows("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", row)
-            found = self._rows("SELECT source FROM documents WHERE file = ?", (record.name,))
+        with self._database.transaction():
+            self._database.rows("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", row)
+            found = self._database.rows(
+                "SELECT source FROM documents WHERE file = ?", (record.name,)
+            )
             sources = [] if keep is None else [row[0] for row in found if row[0] not in keep]
             return self._drop(sources, self._raise_generation()) if sources else []
 
     def forget_removed(self, until: int) -> None:
         """Drop the notes of removals up to a generation, once nothing derived needs them."""
-        with self._transaction():
-            self._rows("DELETE FROM removed WHERE generation <= ?", (until,))
+        with self._database.transaction():
+            self._database.rows("DELETE FROM removed WHERE generation <= ?", (until,))
+
+    # Encoding again: new vectors are kept aside until all are there, over several runs if need be
+
+    def unencoded_count(self, fingerprint: str) -> int:
+        """How many chunks have no new vector by an encoder yet; others' new vectors are dropped."""
+        if self.meta("fresh") != fingerprint:
+            with self._database.transaction():
+                self._database.rows("DELETE FROM fresh")
+                self._write_meta({"fresh": fingerprint})
+        sql = "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT chunk FROM fresh)"
+        return int(self._database.rows(sql)[0][0])
+
+    def unencoded(self, *, after: int, limit: int) -> dict[int, Chunk]:
+        """Up to `limit` chunks behind an id that have no new vector yet, in order."""
+        sql = (
+            "SELECT id FROM chunks WHERE id > ? AND id NOT IN (SELECT chunk FROM fresh) "
+            "ORDER BY id LIMIT ?"
+        )
+        return self.chunks([row[0] for row in self._database.rows(sql, (after, limit))])
+
+    def keep_aside(self, vectors: Mapping[int, bytes]) -> None:
+        """Note the new vectors of some chunks."""
+        with self._database.transaction():
+            sql = "INSERT OR REPLACE INTO fresh VALUES (?, ?)"
+            self._database.many(sql, list(vectors.items()))
+
+    def adopt(self, made_by: Mapping[str, str]) -> None:
+        """Put the new vectors, of all chunks, in place of the old, and note what made them."""
+        with self._database.transaction():
+            sql = "UPDATE chunks SET vector = (SELECT vector FROM fresh WHERE chunk = chunks.id)"
+            self._database.rows(sql)
+            self._database.rows("DELETE FROM fresh")
+            self._write_meta({**made_by, "fresh": ""})
+            self._raise_generation()
 
     def _drop(self, sources: Iterable[str], generation: int) -> list[str]:
         gone = []
         for source in sources:
-            rows = self._rows("SELECT id, first, chunks FROM documents WHERE source = ?", (source,))
+            rows = self._database.rows(
+                "SELECT id, first, chunks FROM documents WHERE source = ?", (source,)
+            )
             for document, first, count in rows:
-                self._rows("DELETE FROM chunks WHERE id >= ? AND id < ?", (first, first + count))
-                self._rows("DELETE FROM documents WHERE id = ?", (document,))
-                self._rows("INSERT INTO removed VALUES (?, ?, ?)", (generation, first, count))
+                self._database.rows(
+                    "DELETE FROM chunks WHERE id >= ? AND id < ?", (first, first + count)
+                )
+                self._database.rows("DELETE FROM documents WHERE id = ?", (document,))
+                self._database.rows(
+                    "INSERT INTO removed VALUES (?, ?, ?)", (generation, first, count)
+                )
                 gone.append(source)
         return gone
-
-    # SQLite
-
-    @classmethod
-    def _connected(cls, path: Path) -> Catalog:
-        connection = sqlite3.connect(
-            path, timeout=30, isolation_level=None, check_same_thread=False
-        )
-        catalog = cls(connection, path)
-        # With the write-ahead log this survives a kill at any moment, without waiting for the disk
-        # at every document.
-        catalog._rows("PRAGMA synchronous = NORMAL")
-        return catalog
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._rows("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.rollback()
-            raise
-        self._rows("COMMIT")
 
     def _raise_generation(self) -> int:
         generation = self.generation + 1
         self._write_meta({"generation": str(generation)})
         return generation
 
-    def _write_meta(self, values: dict[str, str]) -> None:
-        self._many("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(values.items()))
-
-    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        try:
-            return self._connection.execute(sql, parameters).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise self._fault(error) from error
-
-    def _many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        try:
-            self._connection.executemany(sql, rows)
-        except sqlite3.DatabaseError as error:
-            raise self._fault(error) from error
-
-    def _fault(self, error: sqlite3.DatabaseError) -> IndexFault:
-        return IndexFault(
-            f"the catalogue {self._path} failed: {error}. If it is damaged, restore it from a "
-            "copy, or remove its folder and run `rag index` again"
-        )
+    def _write_meta(self, values: Mapping[str, str]) -> None:
+        self._database.many("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(values.items()))
 
 
 def _missing(folder: Path) -> IndexMissing:

@@ -40,13 +40,14 @@ class Derived:
 
     def vectors(self) -> VectorIndex:
         """The vectors, level with the catalogue; the file is written anew when that is worth it."""
-        if self._vectors is None:
+        dimension = int(self._catalog.meta("dimension"))
+        if self._vectors is None or self._vectors.dimension != dimension:
             import faiss
 
             from ingest.vectors import VectorIndex
 
             faiss.omp_set_num_threads(self._threads)
-            self._vectors = VectorIndex(self._folder, int(self._catalog.meta("dimension")))
+            self._vectors = VectorIndex(self._folder, dimension)
         with self._catalog.snapshot():
             self._vectors.refresh(self._catalog)
         if self._vectors.outdated and self._lock.attempt():

@@ -7,7 +7,7 @@ legs are best joined.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -110,7 +110,10 @@ class LocalIndex:
     """An index in a folder of this machine. Threads may share it; they take turns."""
 
     def __init__(self, folder: Path, catalog: Catalog, *, threads: int) -> None:
+        self._folder = folder
         self._catalog = catalog
+        self._fingerprint = catalog.meta("fingerprint")
+        self._dimension = int(catalog.meta("dimension"))
         self._lock = WriterLock(folder / "writer.lock")
         self._derived = Derived(folder, catalog, self._lock, threads=threads)
         self._turn = threading.RLock()
@@ -130,13 +133,14 @@ class LocalIndex:
             catalog = Catalog.create(folder, _made_by(encoder))
         else:
             catalog = Catalog.open(folder)
+        index = cls(folder, catalog, threads=threads)
         if encoder is not None:
             try:
-                _check(folder, catalog, encoder)
+                index.check(encoder)
             except EncoderMismatch:
-                catalog.close()
+                index.close()
                 raise
-        return cls(folder, catalog, threads=threads)
+        return index
 
     @property
     def generation(self) -> int:
@@ -148,6 +152,22 @@ class LocalIndex:
     def encoder(self) -> str:
         """The name of the encoder that made the index."""
         return self._catalog.meta("encoder")
+
+    def check(self, encoder: Encoder) -> None:
+        """Raise EncoderMismatch when another encoder than this one made the index."""
+        expected = _made_by(encoder)
+        if all(self._catalog.meta(key) == expected[key] for key in ("fingerprint", "dimension")):
+            return
+        if self.encoder == encoder.name:
+            raise EncoderMismatch(
+                f"the encoder {encoder.name!r} has changed since it made the index in "
+                f"{self._folder}: run `rag index --rebuild` to encode the documents again"
+            )
+        raise EncoderMismatch(
+            f"the index in {self._folder} was made by the encoder {self.encoder!r}, not by "
+            f"{encoder.name!r}: add `--encoder {self.encoder}` to the command, or run "
+            f"`rag index --rebuild --encoder {encoder.name}` to encode the documents again"
+        )
 
     def documents(self) -> list[DocumentInfo]:
         """All documents, by source."""
@@ -222,6 +242,22 @@ class LocalIndex:
         with self._change():
             return self._catalog.settle(record, keep)
 
+    def reencode(
+        self, encoder: Encoder, *, progress: Callable[[int, int], None] | None = None
+    ) -> int:
+        """Give every chunk a vector by another encoder, in one step; returns how many there are.
+
+        A run that was stopped is continued by the next. `progress` is told how many of how many
+        are done. Threads that share this index wait.
+        """
+        from ingest.reencode import reencode
+
+        with self._turn, self.writing():
+            self._changed = True
+            count = reencode(self._catalog, encoder, _made_by(encoder), progress)
+            self._fingerprint, self._dimension = encoder.fingerprint, encoder.dimension
+        return count
+
     def close(self) -> None:
         """Close the files, with the derived parts level if this process changed anything."""
         with self._turn:
@@ -243,12 +279,20 @@ class LocalIndex:
                     # its last changes in a power failure) shows only before that moves on.
                     self._derived.words()
                 self._changed = True
+                self._refuse_another_encoder()
                 yield
                 if self._pending >= _PENDING:
                     self._derived.words()
                     self._pending = 0
             finally:
                 self._lock.release()
+
+    def _refuse_another_encoder(self) -> None:
+        if self._catalog.meta("fingerprint") != self._fingerprint:
+            raise EncoderMismatch(
+                f"the index in {self._folder} has been encoded again, by {self.encoder!r}: open it "
+                "again with that encoder"
+            )
 
     def _level(self) -> None:
         if self._changed:
@@ -263,7 +307,7 @@ class LocalIndex:
         """The vectors as the catalogue keeps them, once everything is found to fit together."""
         import numpy as np
 
-        shape = (len(chunks), int(self._catalog.meta("dimension")))
+        shape = (len(chunks), self._dimension)
         if vectors.shape != shape or not np.isfinite(vectors).all():
             raise ValueError(
                 f"{document.source}: {shape[0]} chunks need finite vectors of shape {shape}, "
@@ -299,6 +343,8 @@ class LocalIndex:
             raise ValueError("mode 'vector' needs the vector of the question")
         condition = Where.parse(where) if where is not None else None
         with self._turn:
+            if vector is not None:
+                self._refuse_another_encoder()
             by_words = self._derived.words()
             by_vector = self._derived.vectors() if mode != "words" and vector is not None else None
             with self._catalog.snapshot():
@@ -366,21 +412,3 @@ def _made_by(encoder: Encoder) -> dict[str, str]:
         "dimension": str(encoder.dimension),
         "chunker": CHUNKER,
     }
-
-
-def _check(folder: Path, catalog: Catalog, encoder: Encoder) -> None:
-    """Raise EncoderMismatch when another encoder than this one made the index."""
-    expected = _made_by(encoder)
-    if all(catalog.meta(key) == expected[key] for key in ("fingerprint", "dimension")):
-        return
-    maker = catalog.meta("encoder")
-    if maker == encoder.name:
-        raise EncoderMismatch(
-            f"the encoder {maker!r} has changed since it made the index in {folder}: "
-            "run `rag index --rebuild` to encode the documents again"
-        )
-    raise EncoderMismatch(
-        f"the index in {folder} was made by the encoder {maker!r}, not by {encoder.name!r}: "
-        f"add `--encoder {maker}` to the command, or run `rag index --rebuild --encoder "
-        f"{encoder.name}` to encode the documents again"
-    )

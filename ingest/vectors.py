@@ -43,9 +43,9 @@ class VectorIndex:
 
     def __init__(self, folder: Path, dimension: int) -> None:
         self._folder = folder
-        self._dimension = dimension
+        self.dimension = dimension
         self._generation = -1
-        self._manifest = ""
+        self._origin = ("", "")  # of what is held: the manifest and the encoder
         self._main = self._part(None, np.empty(0, np.int64))
         self._delta = self._part(None, np.empty(0, np.int64))
 
@@ -66,15 +66,16 @@ class VectorIndex:
             return
         self._generation = generation
         manifest = _read(self._folder / MANIFEST)
-        if manifest != self._manifest:
-            self._manifest = manifest
+        origin = (manifest, catalog.meta("fingerprint"))
+        if origin != self._origin:
+            self._origin = origin
             self._main = self._load(manifest, catalog)
             self._delta = self._part(None, np.empty(0, np.int64))
         live = _expand(catalog.ranges())
         for part in (self._main, self._delta):
             part.alive = np.isin(part.ids, live, assume_unique=True)
         held = max([0, *self._main.ids[-1:], *self._delta.ids[-1:]])
-        ids, vectors = _stored(catalog, int(held) + 1, self._dimension)
+        ids, vectors = _stored(catalog, int(held) + 1, self.dimension)
         if len(ids):
             self._delta.index.add(vectors)
             self._delta.ids = np.concatenate([self._delta.ids, ids])
@@ -84,7 +85,7 @@ class VectorIndex:
         self, vector: NDArray[np.float32], k: int, *, allowed: list[int] | None = None
     ) -> list[tuple[int, float]]:
         """The `k` chunks nearest to a vector [d]: (id, inner product), best first."""
-        query = np.ascontiguousarray(vector, np.float32).reshape(1, self._dimension)
+        query = np.ascontiguousarray(vector, np.float32).reshape(1, self.dimension)
         found: list[tuple[int, float]] = []
         for part in (self._main, self._delta):
             mask = part.alive
@@ -95,7 +96,7 @@ class VectorIndex:
 
     def write(self, catalog: Catalog) -> None:
         """Write the file anew from the catalogue, make it the one in use, and remove older ones."""
-        _, vectors = _stored(catalog, 1, self._dimension)
+        _, vectors = _stored(catalog, 1, self.dimension)
         name = f"vectors-{catalog.generation}.faiss"
         temporary = self._folder / f"{name}.{os.getpid()}.tmp"
         faiss.write_index(_built(vectors), str(temporary))
@@ -105,7 +106,7 @@ class VectorIndex:
             "sha256": checksum(self._folder / name),
             "identity": catalog.meta("identity"),
             "generation": catalog.generation,
-            "dimension": self._dimension,
+            "fingerprint": catalog.meta("fingerprint"),
             "ranges": catalog.ranges(),
         }
         write_text(self._folder / MANIFEST, json.dumps(manifest))
@@ -122,7 +123,7 @@ class VectorIndex:
             facts = json.loads(manifest)
             fits = (
                 facts["identity"] == catalog.meta("identity")
-                and facts["dimension"] == self._dimension
+                and facts["fingerprint"] == catalog.meta("fingerprint")
                 and facts["generation"] <= catalog.generation
             )
             path = self._folder / Path(facts["file"]).name
@@ -136,7 +137,7 @@ class VectorIndex:
         return self._part(None, np.empty(0, np.int64))
 
     def _part(self, index: Any, ids: NDArray[np.int64]) -> _Part:
-        return _Part(index or _exact(self._dimension), ids, np.ones(len(ids), bool))
+        return _Part(index or _exact(self.dimension), ids, np.ones(len(ids), bool))
 
 
 def _exact(dimension: int) -> Any:

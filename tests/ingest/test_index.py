@@ -317,6 +317,48 @@ def test_an_index_of_another_encoder_is_refused_with_the_command_that_helps(inde
     assert LocalIndex.open(folder, encoder=None).encoder == "fake"
 
 
+@pytest.mark.parametrize("other", [FakeEncoder("e5", 32), FakeEncoder("e5")])
+def test_encoding_again_gives_the_index_that_the_other_encoder_would_have_made(
+    index, folder, other, monkeypatch
+):
+    if other.dimension == ENCODER.dimension:  # the same size, and other vectors
+        encode = other.encode_documents
+        monkeypatch.setattr(other, "encode_documents", lambda texts: -encode(texts))
+    sources(index, "dogs")
+    reader = opened(folder)
+    steps = []
+    assert index.reencode(other, progress=lambda *step: steps.append(step)) == 4
+    assert steps[-1] == (4, 4)
+    vector = other.encode_queries(["dogs bark"])[0]
+    for each in (index, LocalIndex.open(folder, encoder=other)):
+        best = each.search("dogs bark", vector, k=1, mode="vector")[0]
+        assert best.chunk.source == "dogs.txt"
+        passage = other.encode_documents([best.chunk.passage])[0]
+        assert best.score == pytest.approx(float(passage @ vector), abs=1e-3)
+    with pytest.raises(EncoderMismatch, match="encoded again"):
+        sources(reader, "dogs")
+    with pytest.raises(EncoderMismatch, match="encoded again"):
+        put(reader, "new.txt", "Zebras.")
+    reader.close()
+
+
+def test_encoding_again_goes_on_where_it_was_stopped(index, monkeypatch):
+    other, seen = FakeEncoder("e5", 32), []
+    monkeypatch.setattr("ingest.reencode._BATCH", 2)
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.reencode(other, progress=stop)
+    assert sources(index, "dogs bark", mode="vector", k=1) == ["dogs.txt"], "as before"
+    put(index, "cats.md", "Lions roar.")  # meanwhile
+    index.reencode(other, progress=lambda *step: seen.append(step))
+    assert seen[-1] == (3, 3)
+    vector = other.encode_queries(["lions roar"])[0]
+    assert index.search("", vector, k=1, mode="vector")[0].chunk.source == "cats.md"
+
+
 def test_an_index_is_made_only_when_asked_for(folder):
     for options in ({"encoder": ENCODER, "create": False}, {"encoder": None}):
         with pytest.raises(IndexMissing, match="rag index"):
