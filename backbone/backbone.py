@@ -87,9 +87,9 @@ class Backbone:
 
         torch.set_num_threads(threads or _processors())
         folder = checkpoint.find(name)
+        model = checkpoint.load(folder, device=device or "cpu")
         tokenizer = Tokenizer.load(folder)
         chat = Chat.load(folder, tokenizer)
-        model = checkpoint.load(folder, device=device or "cpu")
         if tokenizer.size > model.config.vocab:
             raise CheckpointError(
                 f"{folder}: the tokenizer has {tokenizer.size} tokens,"

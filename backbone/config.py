@@ -77,7 +77,7 @@ class Config:
             config = _parse(raw, moe=kind == "lfm2_moe")
         except KeyError as missing:
             raise CheckpointError(f"config.json lacks the field {missing}") from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise CheckpointError(f"config.json holds a value of the wrong kind: {error}") from None
         _check(config, raw)
         return config

@@ -43,8 +43,14 @@ CHUNK = re.compile(
     re.DOTALL,
 )
 
+BLANK = r"[\s\x1c-\x1f]*"  # what str.strip removes
+BLANK_IN_JSON = r"([\s\x1c-\x1f]|\\[tnrf]|\\u000b|\\u001[c-f])*"
+
 # A model that may write any amount of white space sometimes writes nothing else.
 COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# Where a text is certain llguidance allows one way to cut it into tokens, at times a poor one. This
+# lets the model choose. It comes last, so that error messages count the lines as written.
+ANY_TOKENS = '\n%llguidance {"no_forcing": true}'
 LEXER_FUEL = 20_000_000  # llguidance's default is used up by quotes out of 300,000 characters
 
 
@@ -99,8 +105,7 @@ def quote(texts: Sequence[str], *, in_json: bool = False) -> str:
     if in_json:
         parts = [[json.dumps(c, ensure_ascii=False)[1:-1] for c in chunks] for chunks in parts]
     sources = " | ".join(f"(%regex {json.dumps({'substring_chunks': p})})" for p in parts)
-    blank = r"(\s|\\[tnrf])*" if in_json else r"\s*"
-    return rf"({sources}) & ~/{blank}/"
+    return f"({sources}) & ~/{BLANK_IN_JSON if in_json else BLANK}/"
 
 
 def cut(text: str) -> list[str]:
@@ -159,7 +164,7 @@ class Compiler:
                     text, n_vocab=self._tokenizer.size, eos_token=self._ends, slices=[]
                 )
         limits = LLParserLimits(initial_lexer_fuel=LEXER_FUEL)
-        matcher = LLMatcher(self._trie, grammar.lark, log_level=0, limits=limits)
+        matcher = LLMatcher(self._trie, grammar.lark + ANY_TOKENS, log_level=0, limits=limits)
         if matcher.is_error():
             raise GrammarError(f"the grammar cannot be used: {matcher.get_error()}")
         return Matcher(matcher, self._tokenizer.size)

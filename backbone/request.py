@@ -5,6 +5,7 @@ Plain values and one thread-safe Stream. No torch, no tokenizer, no idea how tex
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ class Sampling:
 
 GREEDY = Sampling()
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -109,7 +112,7 @@ class Stream:
             callbacks = list(self._callbacks)
             self._changed.notify_all()
         for callback in callbacks:
-            callback(piece)
+            self._tell(callback, piece)
 
     def finish(self, completion: Completion) -> None:
         """End with a result (the producer's side)."""
@@ -127,7 +130,7 @@ class Stream:
             callbacks = list(self._callbacks)
             self._changed.notify_all()
         for callback in callbacks:
-            callback(None)
+            self._tell(callback, None)
 
     @property
     def done(self) -> bool:
@@ -173,4 +176,14 @@ class Stream:
             else:
                 self._callbacks.append(callback)
         for piece in past:
+            self._tell(callback, piece)
+
+    def _tell(self, callback: Callable[[str | None], None], piece: str | None) -> None:
+        """Call a subscriber; one that fails hears no more, and the producer is not disturbed."""
+        try:
             callback(piece)
+        except Exception:  # noqa: BLE001  it may be of any kind, and it is logged
+            _log.exception("a subscriber of a stream failed")
+            with self._changed:
+                if callback in self._callbacks:
+                    self._callbacks.remove(callback)

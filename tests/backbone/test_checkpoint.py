@@ -1,0 +1,157 @@
+"""A broken folder is refused with the name of what is wrong; a good one is mapped, not copied."""
+
+import json
+import shutil
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from backbone import checkpoint
+from backbone.backbone import Backbone
+from backbone.errors import CheckpointError
+from tests.backbone.checkpoints import reshard, write_checkpoint
+
+
+@pytest.fixture
+def broken(folder, tmp_path):
+    """A copy that a test may break."""
+    return shutil.copytree(folder, tmp_path / "model")
+
+
+def refused(path, message):
+    with pytest.raises(CheckpointError, match=message):
+        Backbone.load(path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_missing_file_is_named(broken, name):
+    (broken / name).unlink()
+    refused(broken, name)
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+)
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_truncated_file_is_named(broken, name, kept):
+    data = (broken / name).read_bytes()
+    (broken / name).write_bytes(data[: int(kept * len(data))])
+    refused(broken, name)
+
+
+def test_a_missing_shard_is_named(broken):
+    reshard(broken, files=3)
+    (broken / "model-00002-of-00003.safetensors").unlink()
+    refused(broken, "model-00002-of-00003.safetensors")
+
+
+def change_tensors(folder, change):
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path)
+
+
+def test_a_missing_tensor_is_named(broken):
+    change_tensors(broken, lambda tensors: tensors.pop("model.layers.1.self_attn.q_proj.weight"))
+    refused(broken, "lacks the tensor model.layers.1.self_attn.q_proj.weight")
+
+
+def test_a_tensor_of_another_shape_is_named(broken):
+    wrong = {"model.embedding_norm.weight": torch.zeros(31)}
+    change_tensors(broken, lambda tensors: tensors.update(wrong))
+    refused(broken, r"embedding_norm.weight has shape \[31\].*\[32\]")
+
+
+def test_a_tensor_without_a_place_is_named(broken):
+    extra = {"model.layers.0.conv.conv.bias": torch.zeros(32)}
+    change_tensors(broken, lambda tensors: tensors.update(extra))
+    refused(broken, "model.layers.0.conv.conv.bias")
+
+
+def test_a_number_format_that_is_not_known_is_named(broken):
+    wrong = {"model.embedding_norm.weight": torch.zeros(32, dtype=torch.int8)}
+    change_tensors(broken, lambda tensors: tensors.update(wrong))
+    refused(broken, "I8")
+
+
+def test_another_architecture_is_refused(broken):
+    config = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps(config | {"model_type": "llama"}))
+    refused(broken, "'llama'")
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused(broken):
+    path = broken / "tokenizer.json"
+    raw = json.loads(path.read_text())
+    raw["added_tokens"][-1]["id"] = 100_000
+    path.write_text(json.dumps(raw))
+    refused(broken, "100001 tokens")
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "./nothing", "/nowhere", "nothing"])
+def test_a_name_that_is_neither_folder_nor_hub_name_is_refused(name):
+    refused(name, "neither a folder nor a hub name")
+
+
+def test_a_hub_name_that_cannot_be_fetched_says_so(monkeypatch, tmp_path):
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    asked = []
+
+    def absent(name, **options):
+        asked.append(options.get("local_files_only", False))
+        raise LocalEntryNotFoundError("offline")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", absent)
+    refused("LiquidAI/LFM2-none", "not in the local cache and could not be downloaded")
+    assert asked == [True, False]  # the local cache first
+
+
+def test_an_untied_head_is_used(broken):
+    config = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
+    refused(broken, "lm_head.weight")
+    head = torch.ones(config["vocab_size"], config["hidden_size"])
+    change_tensors(broken, lambda tensors: tensors.update({"lm_head.weight": head}))
+    assert torch.equal(checkpoint.load(broken).head, head)
+
+
+def test_a_small_model_computes_in_float32_whatever_its_file_holds(broken):
+    def halve(tensors):
+        tensors.update({name: tensor.bfloat16() for name, tensor in tensors.items()})
+
+    change_tensors(broken, halve)
+    assert checkpoint.load(broken).dtype is torch.float32
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_large_model_stays_bfloat16_only_where_that_is_fast(broken, monkeypatch, native):
+    change_tensors(
+        broken, lambda tensors: tensors.update({n: t.bfloat16() for n, t in tensors.items()})
+    )
+    monkeypatch.setattr(checkpoint, "SMALL", 0)
+    monkeypatch.setattr(checkpoint, "bfloat16_is_fast", lambda: native)
+    model = checkpoint.load(broken)
+    assert model.dtype is (torch.bfloat16 if native else torch.float32)
+    with Backbone.load(broken) as backbone:
+        from backbone.request import Message
+
+        assert backbone.submit([Message("user", "hello")], max_tokens=3).result().completion_tokens
+
+
+def test_weights_are_mapped_and_not_read_before_they_are_used(tmp_path):
+    """50 MB of them take next to no memory."""
+    folder = write_checkpoint(tmp_path / "large", vocab_size=400_000)
+    memory = psutil.Process().memory_info
+    before = memory().rss
+    model = checkpoint.load(folder)
+    assert memory().rss - before < 10_000_000
+    assert model.embedding.numel() * 4 > 50_000_000
+
+
+def test_the_clock_decides_about_bfloat16():
+    assert checkpoint.bfloat16_is_fast() in (True, False)
