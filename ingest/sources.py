@@ -50,6 +50,7 @@ def find(
     home: Path,
     ignore: Sequence[str] = (),
     stdin: BinaryIO | None = None,
+    stdin_name: str = STDIN,
 ) -> Iterator[Source | Skipped]:
     """The files under some roots, each once: files, folders, patterns, and "-" for `stdin`.
 
@@ -59,7 +60,11 @@ def find(
     """
     seen: set[str] = set()
     for root in roots:
-        for found in _under(str(root), home=home, ignore=ignore, stdin=stdin):
+        if str(root) == "-":
+            under = _stream(stdin, stdin_name)
+        else:
+            under = _under(str(root), home=home, ignore=ignore)
+        for found in under:
             name = found.name if isinstance(found, Source) else found.source
             if name not in seen:
                 seen.add(name)
@@ -78,14 +83,13 @@ def source_name(path: str | Path, home: str | Path) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _under(
-    root: str, *, home: Path, ignore: Sequence[str], stdin: BinaryIO | None
-) -> Iterator[Source | Skipped]:
-    if root == "-":
-        if stdin is None:
-            raise ValueError('the root "-" needs stdin=…, a binary stream')
-        yield Source(STDIN, data=stdin.read())
-        return
+def _stream(stdin: BinaryIO | None, name: str) -> Iterator[Source | Skipped]:
+    if stdin is None:
+        raise ValueError('the root "-" needs stdin=…, a binary stream')
+    yield Source(name, data=stdin.read())
+
+
+def _under(root: str, *, home: Path, ignore: Sequence[str]) -> Iterator[Source | Skipped]:
     path = Path(root).expanduser()
     if path.exists() or path.is_symlink():
         yield from _at(path, home=home, ignore=ignore)

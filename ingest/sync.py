@@ -65,6 +65,7 @@ def sync(
     passwords: Sequence[str] = (),
     ignore: Sequence[str] = (),
     stdin: BinaryIO | None = None,
+    stdin_name: str = STDIN,
     progress: Callable[[Progress], None] | None = None,
     workers: int | None = None,
 ) -> Report:
@@ -76,7 +77,7 @@ def sync(
     at a time. Raises IndexLocked when another process is writing.
     """
     started = time.monotonic()
-    found = list(find(roots, home=home, ignore=ignore, stdin=stdin))
+    found = list(find(roots, home=home, ignore=ignore, stdin=stdin, stdin_name=stdin_name))
     sources = [each for each in found if isinstance(each, Source)]
     threads = workers or min(4, os.cpu_count() or 1)
     with index.writing(), Workers(threads) as pool:

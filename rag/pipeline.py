@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from backbone.errors import PromptTooLong
 from backbone.request import GREEDY, Content, Message, Sampling, Stream
@@ -22,12 +22,11 @@ from rag.draft import AnswerStream, Draft
 from rag.errors import Unsupported
 
 if TYPE_CHECKING:
-    from ingest.sync import Progress, Report
-
     from backbone.grammar import Grammar
     from ingest.catalog import DocumentInfo
     from ingest.encode import Encoder
     from ingest.index import LocalIndex
+    from ingest.sync import Progress, Report
     from rag.ground import Passage
 
 BUILTIN = "builtin"
@@ -161,7 +160,7 @@ class Rag:
 
     @cached_property
     def _reading_encoder(self) -> Encoder:
-        """The built-in encoder: the reader's weights were fitted with it, whatever the index's is."""
+        """The built-in encoder, whatever the index's: the reader's weights were fitted with it."""
         if self.encoder.name == BUILTIN:
             return self.encoder
         return _load_encoder(BUILTIN, threads=self._threads)
@@ -190,12 +189,15 @@ class Rag:
         *,
         prune: bool = False,
         passwords: Sequence[str] = (),
+        stdin: BinaryIO | None = None,
+        stdin_name: str = "stdin",
         progress: Callable[[Progress], None] | None = None,
     ) -> Report:
         """Bring the index in step with files and folders; what has not changed costs nothing.
 
-        `prune` removes documents that lie under the roots and whose files are gone. `passwords` are
-        tried on encrypted files.
+        Roots are paths, patterns such as `docs/*.pdf`, and "-" for what `stdin` gives, under the
+        name `stdin_name`. `prune` removes documents that lie under the roots and whose files are
+        gone; `passwords` open encrypted files.
         """
         from ingest.sync import sync
 
@@ -206,6 +208,8 @@ class Rag:
             home=self.home,
             prune=prune,
             passwords=passwords,
+            stdin=stdin,
+            stdin_name=stdin_name,
             progress=progress,
         )
 

@@ -1,0 +1,429 @@
+"""The `rag` command: parses, calls the library, prints.
+
+The only place that prints, reads the environment or shows progress. Results go to standard output,
+everything else to standard error. Exit codes: 0 done, 1 an error, 2 wrong usage, 3 the documents do
+not contain the answer (or nothing was found), 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from backbone.errors import BackboneError
+from ingest.errors import IndexMissing, IngestError
+from rag.errors import RagError
+
+if TYPE_CHECKING:
+    from ingest.sync import Report
+    from rag.answer import Answer
+    from rag.pipeline import Rag
+
+NOT_ANSWERED = 3
+INDEX_FOLDER = ".rag"
+WIDEST = 100  # columns that text takes on a terminal
+NEAREST = 3  # passages named when none of them holds the answer
+REASONS = {
+    "nothing_found": "nothing was found",
+    "not_in_passages": "the documents do not contain the answer",
+    "below_threshold": "the documents do not contain the answer, as far as this model can tell",
+}
+
+
+class Commands(TyperGroup):
+    """Shows what the library reports as one plain line, with exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # whoever reads our output has seen enough; typer ends quietly
+            raise
+        except (RagError, IngestError, BackboneError, OSError, ValueError) as error:
+            import logging
+
+            logging.getLogger("rag").debug("the error in full", exc_info=True)
+            fail(str(error))
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Ask questions of your own documents; every quote in an answer is verbatim.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Mode(StrEnum):
+    """Which legs of the index a search uses."""
+
+    hybrid = "hybrid"
+    vector = "vector"
+    words = "words"
+
+
+Password = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TEXT", help="Opens encrypted files; may be given several times."),
+]
+IndexFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--index",
+        envvar="RAG_INDEX",
+        metavar="DIR",
+        help="The index folder; without it, .rag here or in a folder above.",
+    ),
+]
+Model = Annotated[
+    str | None, typer.Option(metavar="NAME", help="An LFM2 folder or hub name; else the built-in.")
+]
+Where = Annotated[
+    str | None,
+    typer.Option(metavar="EXPR", help="Look only there: source=docs/*.pdf and page>=3"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on standard error.")]
+
+
+@app.command("index")
+def index_command(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH", help="Files, folders, globs, or - for standard input."),
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove documents under PATH whose files are gone.")
+    ] = False,
+    password: Password = None,
+    name: Annotated[
+        str, typer.Option(metavar="SOURCE", help="What to call standard input.")
+    ] = "stdin",
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A sentence-transformers model; else the built-in."),
+    ] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Encode what is there again, for a new --encoder.")
+    ] = False,
+    folder: IndexFolder = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Bring the index in step with files and folders."""
+    set_up(verbose)
+    if not paths and not rebuild:
+        raise typer.BadParameter("nothing to index: give files or folders, or - for standard input")
+    with opened(folder, create=True, encoder=encoder) as rag, progress_bar() as bar:
+        try:
+            if rebuild:
+                rag.rebuild(progress=lambda done, total: bar(done, total, "passages"))
+            report = rag.index(
+                paths or [],
+                prune=prune,
+                passwords=password or [],
+                stdin=sys.stdin.buffer,
+                stdin_name=name,
+                progress=lambda at: bar(at.done, at.total, at.source),
+            )
+        except KeyboardInterrupt:
+            note("stopped; what was indexed so far is kept, and the same command goes on")
+            raise
+    if as_json:
+        emit(asdict(report))
+    else:
+        print_report(report, rag.folder)
+    worked = report.added or report.updated or report.removed or report.unchanged
+    if report.skipped and not worked:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(metavar="QUESTION")],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many passages to read.")] = 6,
+    where: Where = None,
+    model: Model = None,
+    folder: IndexFolder = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Answer a question with verbatim quotes."""
+    from rag.display import sentence_text
+
+    set_up(verbose)
+    with opened(folder, model=model) as rag:
+        stream = rag.stream(question, k=k, where=where)
+        if not as_json:
+            for sentence in stream.sentences():
+                say(sentence_text(sentence, width=columns()))
+        answer = stream.result()
+        if answer.reason == "nothing_found":
+            refuse_empty(rag)
+    if as_json:
+        emit(answer.to_json())
+    else:
+        print_sources(answer)
+    if not answer.answered:
+        raise typer.Exit(NOT_ANSWERED)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(metavar="QUERY")],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many passages to show.")] = 8,
+    mode: Annotated[Mode, typer.Option(help="Which legs of the index to ask.")] = Mode.hybrid,
+    where: Where = None,
+    folder: IndexFolder = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show the passages that are nearest to a query."""
+    from rag.answer import hit_to_json
+    from rag.display import hit_text
+
+    set_up(verbose)
+    with opened(folder) as rag:
+        hits = rag.search(query, k=k, mode=mode.value, where=where)
+        if not hits:
+            refuse_empty(rag)
+    if as_json:
+        emit([hit_to_json(hit) for hit in hits])
+    else:
+        for number, hit in enumerate(hits, start=1):
+            say(hit_text(number, hit, query, width=columns(), bold=bold) + "\n")
+    if not hits:
+        note("nothing was found")
+        raise typer.Exit(NOT_ANSWERED)
+
+
+@app.command()
+def show(
+    source: Annotated[str, typer.Argument(metavar="SOURCE")],
+    start: Annotated[int, typer.Option(min=0, help="The first character.")] = 0,
+    end: Annotated[int | None, typer.Option(min=0, help="The character to stop before.")] = None,
+    folder: IndexFolder = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print a document's text as it was extracted: what all offsets refer to."""
+    from rag.display import harmless
+
+    set_up(verbose)
+    with opened(folder) as rag:
+        document = rag.document(rag.sources(source)[0])
+    text = document.text[start:end]
+    if as_json:
+        emit({"source": document.source, "start": start, "end": start + len(text), "text": text})
+    elif sys.stdout.isatty():
+        say(harmless(text))
+    else:
+        typer.echo(text, nl=False)
+
+
+@app.command()
+def status(folder: IndexFolder = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Show what is in the index."""
+    set_up(verbose)
+    with opened(folder) as rag:
+        documents = rag.documents()
+        encoder = rag.encoder_name
+    files = [path for path in rag.folder.rglob("*") if path.is_file()]
+    facts = {
+        "index": str(rag.folder),
+        "encoder": encoder,
+        "documents": [asdict(document) for document in documents],
+        "chunks": sum(document.chunks for document in documents),
+        "bytes": sum(path.stat().st_size for path in files),
+    }
+    if as_json:
+        emit(facts)
+    else:
+        print_status(facts)
+
+
+@app.command("rm")
+def remove(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", show_default=False)],
+    folder: IndexFolder = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Take documents out of the index; their files stay."""
+    set_up(verbose)
+    with opened(folder) as rag:
+        removed = rag.remove([s for source in sources for s in rag.sources(source)])
+    if as_json:
+        emit({"removed": removed})
+    else:
+        say("removed " + ", ".join(removed))
+
+
+def main() -> None:
+    """The `rag` command."""
+    app()
+
+
+# Opening
+
+
+def set_up(verbose: bool) -> None:
+    """Send the packages' logs to standard error, and let no character stop a print."""
+    import logging  # not above: `rag --help` does without
+
+    logging.basicConfig(format="rag: %(message)s")
+    for package in ("rag", "ingest", "backbone"):
+        logging.getLogger(package).setLevel(logging.DEBUG if verbose else logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def opened(
+    folder: Path | None,
+    *,
+    create: bool = False,
+    encoder: str | None = None,
+    model: str | None = None,
+) -> Iterator[Rag]:
+    """The index that the options and the working directory name."""
+    from rag.pipeline import BUILTIN, Rag
+
+    folder = folder or nearest_index(create=create)
+    with Rag.open(folder, create=create, encoder=encoder, generator=model or BUILTIN) as rag:
+        yield rag
+
+
+def nearest_index(*, create: bool) -> Path:
+    """`.rag` in the working directory or the nearest folder above that has one."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / INDEX_FOLDER).is_dir():
+            return folder / INDEX_FOLDER
+    if create:
+        return here / INDEX_FOLDER
+    raise IndexMissing(
+        f"there is no {INDEX_FOLDER} in {here} or above: make an index with `rag index PATH`, "
+        "or name one with --index DIR"
+    )
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
+    """Draws how many of how many are done, and which, when standard error is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total, name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    from rag.display import one_line
+
+    columns = (
+        *(BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn()),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, description=one_line(name))
+
+        yield show
+
+
+def refuse_empty(rag: Rag) -> None:
+    """Say so when nothing was found because nothing is there."""
+    if not rag.documents():
+        fail(f"the index in {rag.folder} is empty: add documents with `rag index PATH`")
+
+
+# Printing
+
+
+def say(text: str) -> None:
+    """Print a result."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """Print anything that is no result."""
+    typer.echo(f"rag: {text}", err=True)
+
+
+def fail(text: str) -> NoReturn:
+    """Print an error and stop with exit code 1."""
+    note(text)
+    raise typer.Exit(1)
+
+
+def emit(value: Any) -> None:
+    """Print JSON, in letters when standard output can carry them."""
+    import json
+
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    say(json.dumps(value, ensure_ascii=not unicode, indent=2))
+
+
+def print_sources(answer: Answer) -> None:
+    """Print what an answer quotes, or why there is none and where it was looked for."""
+    from rag.display import citation_text, place
+
+    for citation in answer.citations:
+        say("\n" + citation_text(citation, width=columns(), bold=bold))
+    if answer.reason:
+        note(REASONS[answer.reason])
+        for hit in answer.hits[:NEAREST]:
+            note(f"looked in {place(hit.chunk)}")
+
+
+def print_report(report: Report, folder: Path) -> None:
+    """Print what an indexing run did."""
+    from rag.display import count, one_line
+
+    for skipped in report.skipped:
+        note(f"skipped {one_line(skipped.source)}: {one_line(skipped.reason)}")
+    changes = ("added", "updated", "removed")
+    counts = [f"{len(getattr(report, change))} {change}" for change in changes]
+    counts += [f"{report.unchanged} unchanged", f"{len(report.skipped)} skipped"]
+    written = count(report.chunks, "passage")
+    say(f"{', '.join(counts)}; {written} written to {folder} ({report.seconds:.1f} s)")
+
+
+def print_status(facts: dict[str, Any]) -> None:
+    """Print what is in the index, one line a document."""
+    from rag.display import count, one_line
+
+    documents = facts["documents"]
+    say(f"index      {facts['index']} ({facts['bytes'] / 1e6:.1f} MB)")
+    say(f"encoder    {facts['encoder']}")
+    say(f"documents  {len(documents)}, in {count(facts['chunks'], 'passage')}\n")
+    for document in documents:
+        sizes = [count(document["characters"], "character"), count(document["chunks"], "passage")]
+        sizes += [count(document["pages"], "page")] if document["pages"] else []
+        say(f"{one_line(document['source'])} ({', '.join(sizes)})")
+
+
+def columns() -> int | None:
+    """How wide the text may be: None when standard output is no terminal."""
+    from shutil import get_terminal_size
+
+    return min(get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else None
+
+
+def bold(text: str) -> str:
+    """A text that stands out on a terminal."""
+    return typer.style(text, bold=True) if sys.stdout.isatty() else text

@@ -1,0 +1,95 @@
+"""Answers and passages as plain text for people: one line each, safe to print, wrapped to a width.
+
+Prints nothing and knows no terminal: how wide it is, if there is one, and how it makes text bold
+are arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from unicodedata import east_asian_width
+
+from ingest.document import Chunk, Hit
+from rag.answer import Citation, Sentence
+from rag.sentences import rank
+
+_SNIPPET = 300  # characters of a passage that are enough to recognise it
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
+_RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
+# A line may be broken between any two of these: at spaces, and between CJK characters, but not
+# before a mark that closes something.
+_PIECE = re.compile(r"\s+|[^\s\u1100-\uffef]+|.[、。，．：；？！）〕」』】》〉”’]*")
+
+
+def sentence_text(sentence: Sentence, *, width: int | None) -> str:
+    """A sentence of an answer with the numbers of its citations."""
+    numbers = "".join(f"[{number}]" for number in sentence.citations)
+    return wrap(f"{one_line(sentence.text)} {numbers}", width=width)
+
+
+def citation_text(citation: Citation, *, width: int | None, bold: Callable[[str], str]) -> str:
+    """A citation: where it stands, and below that the quote."""
+    quote = wrap(f"“{one_line(citation.quote)}”", width=width, indent="    ")
+    return f"{bold(f'[{citation.number}]')} {place(citation)}\n{quote}"
+
+
+def hit_text(
+    number: int, hit: Hit, query: str, *, width: int | None, bold: Callable[[str], str]
+) -> str:
+    """A found passage: where it stands, its score, and what of it is nearest to the query."""
+    part = wrap(snippet(hit.chunk.text, query), width=width, indent="   ")
+    return f"{bold(f'{number}.')} {place(hit.chunk)}  {hit.score:.2f}\n{part}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things, in words."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def harmless(text: str) -> str:
+    """A text without the characters that steer a terminal."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def one_line(text: str) -> str:
+    """A text on one line, without the characters that steer a terminal."""
+    return harmless(" ".join(text.split()))
+
+
+def place(at: Chunk | Citation) -> str:
+    """Where a passage or a quote stands: source, page, heading, and the span of its characters."""
+    page = f"page {at.page}" if at.page else ""
+    heading = f'"{one_line(at.heading)}"' if at.heading else ""
+    if _RIGHT_TO_LEFT.search(heading):
+        heading += "\u200e"  # else the numbers behind it would be drawn in reverse order
+    parts = [part for part in (one_line(at.source), page, heading) if part]
+    return f"{', '.join(parts)} ({at.start}–{at.end})"
+
+
+def snippet(text: str, query: str) -> str:
+    """A short passage whole, a long one from the sentence on that is nearest to a query."""
+    shown = one_line(text)
+    if len(shown) <= _SNIPPET:
+        return shown
+    best = rank(query, [text])
+    if best and best[0].start > 0:
+        shown = "… " + one_line(text[best[0].start :])
+    if len(shown) > _SNIPPET:
+        shown = shown[:_SNIPPET].rsplit(" ", 1)[0] + " …"
+    return shown
+
+
+def wrap(text: str, *, width: int | None, indent: str = "") -> str:
+    """A text as lines of at most `width` columns with the indent; as one line without a width."""
+    if width is None:
+        return indent + text
+    lines, used = [""], 0
+    for piece in _PIECE.findall(text):
+        columns = sum(2 if east_asian_width(c) in "WF" else 1 for c in piece)
+        if used and len(indent) + used + columns > width:
+            lines, used = [*lines, ""], 0
+        if used or not piece.isspace():
+            lines[-1] += piece
+            used += columns
+    return "\n".join(indent + line.rstrip() for line in lines)

@@ -1,0 +1,67 @@
+"""Answers and passages as text for people."""
+
+from unicodedata import east_asian_width
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.document import Chunk
+from rag.answer import Citation
+from rag.display import harmless, one_line, place, snippet, wrap
+
+LONG = "The ferry is slow. " * 20 + "The cache takes 12 KB. " + "It is kept. " * 30
+
+
+def columns(line: str) -> int:
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LONG,
+        "累计工作满10年不满20年的职工，请病假累计3个月以上的；" * 8,
+        "昭和八年三月三日の早朝に太平洋岸を襲った津浪は、非常に高かった。" * 8,
+        "연차 휴가는 일 년에 십오 일이다. " * 10,
+        "يستغرق الشحن ثلاثة أيام. " * 10,
+    ],
+)
+def test_wrapped_text_fits_and_loses_nothing(text):
+    lines = wrap(text, width=40, indent="  ").split("\n")
+    assert all(columns(line) <= 42 and line.startswith("  ") for line in lines)
+    assert len(lines) < len(text) / 8
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert not any(line.strip()[0] in "，；。、" for line in lines)
+
+
+@given(st.text(), st.integers(1, 30))
+def test_wrapping_keeps_every_visible_character(text, width):
+    assert "".join(wrap(text, width=width).split()) == "".join(text.split())
+
+
+def test_without_a_width_a_text_stays_on_its_line():
+    assert wrap(LONG, width=None, indent="  ") == "  " + LONG
+
+
+@given(st.text())
+def test_nothing_that_steers_a_terminal_is_left(text):
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in one_line(text))
+    assert not any(c in harmless(text) for c in "\x1b\x07\x08\r\x9b")
+
+
+def test_a_place_names_source_page_heading_and_characters():
+    whole = Citation(1, "q", "docs/a.pdf", 3, "Cache > Size", 120, 188)
+    assert place(whole) == 'docs/a.pdf, page 3, "Cache > Size" (120–188)'
+    assert place(Chunk("a.txt", 0, 9, "text")) == "a.txt (0–9)"
+
+
+def test_numbers_after_an_arabic_heading_keep_their_order():
+    assert place(Chunk("a.html", 0, 9, "", heading="عنوان")).endswith('"عنوان"\u200e (0–9)')
+
+
+def test_a_snippet_shows_what_is_nearest_to_the_query():
+    assert snippet("Short\ntext.", "cache") == "Short text."
+    shown = snippet(LONG, "how large is the cache")
+    assert "The cache takes 12 KB." in shown
+    assert shown.startswith("… ") and shown.endswith(" …") and len(shown) < 310

@@ -1,0 +1,334 @@
+"""The command line: what it prints where, its JSON, its exit codes."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from backbone.errors import CheckpointError
+from rag.ground import NOT_FOUND
+from tests.fakes import FakeEncoder, FakeGenerator
+
+ROOT = Path(__file__).resolve().parent.parent
+QUESTION = "How long is annual leave?"
+LEAVE = "# Leave\n\nAnnual leave is\n15 days.\n"
+CAFE = "Le café ouvre à huit heures.\n"
+SHIPPING = "يستغرق الشحن ثلاثة أيام.\n"
+
+
+class Ran:
+    """What a command did."""
+
+    def __init__(self, result):
+        self.code, self.out, self.err = result.exit_code, result.stdout, result.stderr
+        self.error = None if isinstance(result.exception, SystemExit) else result.exception
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def generator(monkeypatch):
+    """What answers: it says the replies that the test gives it."""
+    fake = FakeGenerator()
+    monkeypatch.setattr("backbone.backbone.Backbone.load", lambda name, **_: fake)
+    return fake
+
+
+@pytest.fixture
+def rag(monkeypatch, tmp_path, generator):
+    """Runs `rag` in a folder with three documents, with stand-ins for the models."""
+
+    def load_encoder(name, *, threads=None):
+        return FakeEncoder(name)
+
+    (tmp_path / "docs").mkdir()
+    for name, text in (("leave.md", LEAVE), ("café.txt", CAFE), ("شحن.txt", SHIPPING)):
+        (tmp_path / "docs" / name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr("ingest.encode.load_encoder", load_encoder)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAG_INDEX", raising=False)
+
+    def rag(*arguments, stdin=None):
+        ran = Ran(CliRunner().invoke(cli.app, arguments, input=stdin))
+        assert ran.error is None, ran.error
+        assert "Traceback" not in ran.err
+        return ran
+
+    return rag
+
+
+@pytest.fixture
+def indexed(rag):
+    """Runs `rag` on an index of the documents."""
+    assert rag("index", "docs").code == 0
+    return rag
+
+
+def quote_of(indexed, question, text):
+    """The reply that quotes a text under the number that its passage has."""
+    hits = indexed("search", question, "-k", "6", "--json").json
+    n = next(n for n, hit in enumerate(hits, start=1) if text in " ".join(hit["text"].split()))
+    return f'[{n}] "{text}"'
+
+
+def test_the_second_run_of_index_does_nothing(rag):
+    first = rag("index", "docs", "--json").json
+    assert first["added"] == ["docs/café.txt", "docs/leave.md", "docs/شحن.txt"]
+    assert list(first) == [
+        *("added", "updated", "removed", "unchanged", "skipped", "chunks", "seconds")
+    ]
+    second = rag("index", "docs", "--json").json
+    assert (second["added"], second["updated"], second["unchanged"]) == ([], [], 3)
+
+
+def test_index_says_what_it_did_and_what_it_skipped(rag, tmp_path):
+    (tmp_path / "docs" / "empty.txt").touch()
+    ran = rag("index", "docs")
+    assert ran.code == 0
+    assert ran.out.startswith("3 added, 0 updated, 0 removed, 0 unchanged, 1 skipped; ")
+    assert "skipped docs/empty.txt: " in ran.err
+
+
+def test_prune_removes_what_is_gone(indexed, tmp_path):
+    (tmp_path / "docs" / "leave.md").unlink()
+    assert indexed("index", "docs", "--json").json["removed"] == []
+    assert indexed("index", "docs", "--prune", "--json").json["removed"] == ["docs/leave.md"]
+
+
+def test_a_path_that_is_not_there_named_alone_is_an_error(rag):
+    ran = rag("index", "nowhere")
+    assert ran.code == 1
+    assert "nowhere" in ran.err
+
+
+def test_standard_input_can_be_indexed_under_a_name(rag):
+    ran = rag(
+        "index", "-", "--name", "notes/today.md", "--json", stdin="# Today\n\nRain at noon.\n"
+    )
+    assert ran.json["added"] == ["notes/today.md"]
+    assert rag("show", "notes/today.md").out == "# Today\n\nRain at noon.\n"
+
+
+def test_an_answer_is_printed_with_its_numbered_quotes(indexed, generator):
+    generator.replies = [quote_of(indexed, QUESTION, "Annual leave is 15 days.")]
+    ran = indexed("ask", QUESTION)
+    assert ran.code == 0
+    assert ran.out.splitlines() == [
+        "Annual leave is 15 days. [1]",
+        "",
+        '[1] docs/leave.md, "Leave" (9–33)',
+        "    “Annual leave is 15 days.”",
+    ]
+    assert ran.err == ""
+
+
+def test_an_answer_as_json_points_into_what_show_prints(indexed, generator):
+    generator.replies = [quote_of(indexed, QUESTION, "Annual leave is 15 days.")]
+    answer = indexed("ask", QUESTION, "--json").json
+    [citation] = answer["citations"]
+    assert answer["answered"]
+    assert citation["quote"] == "Annual leave is\n15 days."
+    span = ("--start", str(citation["start"]), "--end", str(citation["end"]))
+    assert indexed("show", citation["source"], *span).out == citation["quote"]
+    assert indexed("show", citation["source"], *span, "--json").json == {
+        "source": "docs/leave.md",
+        "start": citation["start"],
+        "end": citation["end"],
+        "text": citation["quote"],
+    }
+
+
+def test_no_answer_has_its_own_exit_code_and_leaves_standard_output_alone(indexed, generator):
+    generator.replies = [NOT_FOUND]
+    ran = indexed("ask", "Who won the cup?")
+    assert (ran.code, ran.out) == (3, "")
+    assert "the documents do not contain the answer" in ran.err
+    assert "looked in docs/" in ran.err
+    generator.replies = [NOT_FOUND]
+    ran = indexed("ask", "Who won the cup?", "--json")
+    assert ran.code == 3
+    assert (ran.json["answered"], ran.json["reason"]) == (False, "not_in_passages")
+
+
+def test_search_shows_places_and_passages(indexed):
+    ran = indexed("search", "annual leave", "-k", "1")
+    assert ran.code == 0
+    first, passage, *_ = ran.out.splitlines()
+    assert first.startswith('1. docs/leave.md, "Leave" (')
+    assert passage.strip().endswith("Annual leave is 15 days.")
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "vector", "words"])
+def test_search_as_json_has_exactly_the_agreed_names(indexed, mode):
+    [hit, *_] = indexed("search", "annual leave", "--mode", mode, "--json").json
+    assert list(hit) == ["source", "page", "heading", "start", "end", "text", "score"]
+    assert hit["source"] == "docs/leave.md"
+    assert LEAVE[hit["start"] : hit["end"]] == hit["text"]
+    assert 0 <= hit["score"] <= 1
+
+
+def test_a_search_that_finds_nothing_says_so(indexed):
+    ran = indexed("search", "leave", "--where", "source=elsewhere/*", "--json")
+    assert (ran.code, ran.json) == (3, [])
+    assert "nothing was found" in ran.err
+
+
+def test_show_prints_exactly_the_text(indexed):
+    assert indexed("show", "docs/café.txt").out == CAFE
+    assert indexed("show", "docs/شحن.txt").out == SHIPPING
+
+
+def test_status_lists_the_documents(indexed):
+    facts = indexed("status", "--json").json
+    assert list(facts) == ["index", "encoder", "documents", "chunks", "bytes"]
+    assert [d["source"] for d in facts["documents"]] == [
+        *("docs/café.txt", "docs/leave.md", "docs/شحن.txt")
+    ]
+    assert (facts["encoder"], facts["chunks"]) == ("builtin", 3)
+    shown = indexed("status").out
+    assert "docs/café.txt" in shown
+    assert "documents  3, in 3 passages" in shown
+
+
+def test_rm_removes_by_source_or_path_and_suggests_what_was_meant(indexed, monkeypatch, tmp_path):
+    ran = indexed("rm", "docs/laeve.md")
+    assert ran.code == 1
+    assert "did you mean docs/leave.md?" in ran.err
+    monkeypatch.chdir(tmp_path / "docs")
+    assert indexed("rm", "leave.md", "--json").json == {"removed": ["docs/leave.md"]}
+    assert indexed("rm", "docs/café.txt").out == "removed docs/café.txt\n"
+    assert (tmp_path / "docs" / "leave.md").exists()
+
+
+def test_the_index_is_found_by_option_variable_or_folder_above(indexed, monkeypatch, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    assert indexed("index", "docs/leave.md", "--index", str(elsewhere)).code == 0
+    monkeypatch.chdir(tmp_path / "docs")
+    assert indexed("status", "--json").json["index"] == str(tmp_path / ".rag")
+    monkeypatch.setenv("RAG_INDEX", str(elsewhere))
+    assert indexed("status", "--json").json["index"] == str(elsewhere)
+    by_option = indexed("status", "--index", str(tmp_path / ".rag"), "--json").json
+    assert by_option["index"] == str(tmp_path / ".rag")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ask", "x"], ["search", "x"], ["show", "x"], ["status"], ["rm", "x"]],
+    ids=lambda command: command[0],
+)
+def test_without_an_index_every_command_names_the_one_that_makes_it(rag, command):
+    ran = rag(*command)
+    assert (ran.code, ran.out) == (1, "")
+    assert "rag index PATH" in ran.err
+    assert not Path(".rag").exists()
+
+
+@pytest.mark.parametrize("command", ["ask", "search"])
+def test_an_empty_index_is_an_error_that_names_the_command(rag, tmp_path, command):
+    (tmp_path / "docs" / "none").mkdir()
+    assert rag("index", "docs/none").code == 0
+    ran = rag(command, "annual leave")
+    assert (ran.code, ran.out) == (1, "")
+    assert "is empty: add documents with `rag index PATH`" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ask"],
+        ["ask", "x", "--colour"],
+        ["search", "x", "--mode", "magic"],
+        ["search", "x", "-k", "0"],
+        ["index"],
+        ["aks", "x"],
+    ],
+)
+def test_wrong_usage_has_its_own_exit_code(rag, arguments):
+    ran = rag(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err
+
+
+def test_a_misspelt_command_or_option_is_answered_with_the_nearest(rag):
+    assert "ask" in rag("aks").err.partition("Error:")[2]
+    assert "--where" in rag("ask", "x", "--wehre", "y").err.partition("Error:")[2]
+
+
+def test_a_filter_that_cannot_be_read_is_a_plain_error(indexed):
+    ran = indexed("search", "leave", "--where", "colour=red")
+    assert ran.code == 1
+    assert "colour" in ran.err
+
+
+def test_a_checkpoint_that_cannot_be_loaded_is_a_plain_error(indexed, monkeypatch):
+    def broken(name, **_):
+        raise CheckpointError(f"{name} is no checkpoint")
+
+    monkeypatch.setattr("backbone.backbone.Backbone.load", broken)
+    ran = indexed("ask", "leave", "--model", "some/folder")
+    assert (ran.code, ran.out, ran.err) == (1, "", "rag: some/folder is no checkpoint\n")
+
+
+def test_the_encoder_that_made_the_index_is_used_without_being_named_again(rag):
+    assert rag("index", "docs", "--encoder", "other").code == 0
+    assert rag("status", "--json").json["encoder"] == "other"
+    assert rag("search", "annual leave").code == 0
+    assert rag("index", "docs", "--json").json["unchanged"] == 3
+
+
+def test_another_encoder_is_refused_with_the_command_that_changes_to_it(indexed):
+    ran = indexed("index", "docs", "--encoder", "other")
+    assert ran.code == 1
+    assert "rag index --rebuild --encoder other" in ran.err
+    assert indexed("index", "--rebuild", "--encoder", "other").code == 0
+    assert indexed("status", "--json").json["encoder"] == "other"
+    assert indexed("search", "annual leave", "--json").json[0]["source"] == "docs/leave.md"
+
+
+def test_ctrl_c_keeps_what_is_committed(rag, monkeypatch):
+    def stopped(self, roots, **_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rag.pipeline.Rag.index", stopped)
+    ran = rag("index", "docs")
+    assert ran.code == 130
+    assert "is kept" in ran.err
+
+
+def test_what_documents_hold_cannot_steer_the_terminal(rag, generator, tmp_path):
+    (tmp_path / "evil.txt").write_text("Annual leave\x1b[2J\x1b]0;owned\x07 is 15 days.\n")
+    rag("index", "evil.txt")
+    shown = rag("search", "annual leave").out
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+
+
+def test_the_reader_of_the_output_may_stop_reading():
+    command = [sys.executable, "-c", "import cli; cli.main()", "--help"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, cwd=ROOT) as process:
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_help_takes_no_longer_than_twelve_bare_interpreters():
+    def seconds(code: str) -> float:
+        started = time.perf_counter()
+        command = [sys.executable, "-c", code, "--help"]
+        subprocess.run(command, capture_output=True, cwd=ROOT, check=True)
+        return time.perf_counter() - started
+
+    bare, helped = [], []
+    for _ in range(20):  # until both have had a quiet moment
+        bare.append(seconds("pass"))
+        helped.append(seconds("import cli; cli.main()"))
+        if min(helped) < 12 * min(bare):
+            return
+    raise AssertionError(f"{min(helped):.3f} s, and an interpreter alone {min(bare):.3f} s")
