@@ -80,10 +80,10 @@ class Backbone:
         import torch
 
         from backbone import checkpoint
-        from backbone.batch import blocks_for
         from backbone.cache import Cache
         from backbone.driver import Driver
         from backbone.engine import Engine
+        from backbone.scoring import blocks_needed
 
         torch.set_num_threads(threads or _processors())
         folder = checkpoint.find(name)
@@ -97,21 +97,21 @@ class Backbone:
             )
         cache = Cache(
             model.config,
-            blocks=blocks_for(max(CACHED_TOKENS, model.config.context)),
+            blocks=blocks_needed(max(CACHED_TOKENS, model.config.context), 0),
             rows=CONCURRENT,
             dtype=model.dtype,
             device=device or "cpu",
         )
-        driver = Driver(Engine(model, cache))
-        driver.start()
-        return cls(
+        backbone = cls(
             name=str(name),
             context_length=model.config.context,
             tokenizer=tokenizer,
             chat=chat,
             ends=_end_ids(folder, tokenizer, model.config.eos),
-            driver=driver,
+            driver=Driver(Engine(model, cache)),
         )
+        backbone._driver.start()
+        return backbone
 
     def submit(
         self,

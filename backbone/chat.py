@@ -67,7 +67,7 @@ class Chat:
         ]
         try:
             text = self._template.render(messages=turns, add_generation_prompt=True, **self._names)
-        except (TemplateError, TypeError) as error:
+        except (TemplateError, TypeError, ValueError, LookupError) as error:
             raise Unsupported(f"the chat template refuses this conversation: {error}") from None
         ids: list[int] = []
         # `split` gives the template's own text at even places, numbers of messages at odd ones

@@ -17,8 +17,8 @@ from backbone.lfm2 import Lfm2
 
 
 def blocks_needed(prompt: int, longest: int) -> int:
-    """Blocks that scoring holds at the least, for a prompt and a longest continuation."""
-    return blocks_for(prompt) + blocks_for(BLOCK + longest)
+    """Blocks that are enough to score a prompt's continuations; its last block may need a copy."""
+    return blocks_for(prompt + longest) + 1
 
 
 def score(

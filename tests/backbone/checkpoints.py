@@ -9,6 +9,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from backbone.batch import Span, blocks_for
+from backbone.cache import Cache
+from backbone.checkpoint import load
+
 SPECIAL = (
     *("<|pad|>", "<|startoftext|>", "<|endoftext|>", "<|fim_pre|>", "<|fim_mid|>", "<|fim_suf|>"),
     *("<|im_start|>", "<|im_end|>", "<|tool_list_start|>", "<|tool_list_end|>"),
@@ -152,3 +156,11 @@ def fuse_experts(folder: Path) -> None:
         tensors[f"{layer}.gate_up_proj"] = torch.cat((part("w1"), part("w3")), dim=1)
         tensors[f"{layer}.down_proj"] = part("w2")
     save_file(tensors, path)
+
+
+def logits_of(folder: Path, ids: list[int]) -> torch.Tensor:
+    """What the model itself says of a sequence, in one pass: [T, vocabulary]."""
+    model = load(folder)
+    cache = Cache(model.config, blocks=blocks_for(len(ids)), rows=1)
+    blocks = cache.take_blocks(blocks_for(len(ids)))
+    return model.run([Span(ids, 0, blocks, cache.take_row(), logits=len(ids))], cache)

@@ -12,14 +12,11 @@ import pytest
 import torch
 
 from backbone.backbone import Backbone
-from backbone.batch import Span, blocks_for
-from backbone.cache import Cache
-from backbone.checkpoint import load
 from backbone.errors import BackboneError, GrammarError, PromptTooLong, Unsupported
 from backbone.grammar import Grammar, Matcher
 from backbone.request import Mark, Message, Sampling
 from backbone.tokenizer import Detokenizer
-from tests.backbone.checkpoints import TEXTS, write_checkpoint
+from tests.backbone.checkpoints import TEXTS, logits_of, write_checkpoint
 
 PROMPTS = [[Message("user", text)] for text in (*TEXTS, TEXTS[0] * 20, "Hi")]
 ENDLESS = Grammar.regex("[xy]{5000}")
@@ -29,14 +26,6 @@ SAMPLINGS = [
     Sampling(temperature=1.5, top_k=20, top_p=0.9, seed=2),
     Sampling(temperature=1.0, min_p=0.01, repetition_penalty=1.2, seed=3),
 ]
-
-
-def logits_of(folder, ids):
-    """What the model itself says of a sequence, in one pass: [T, vocabulary]."""
-    model = load(folder)
-    cache = Cache(model.config, blocks=blocks_for(len(ids)), rows=1)
-    blocks = cache.take_blocks(blocks_for(len(ids)))
-    return model.run([Span(ids, 0, blocks, cache.take_row(), logits=len(ids))], cache)
 
 
 def asked(backbone):
@@ -84,22 +73,6 @@ def test_a_greedy_reply_takes_the_best_token_each_time(backbone, folder):
     assert completion.text == "".join(map(detokenizer.push, ids[len(prompt) :]))
     assert completion.logprob == pytest.approx(logprob, abs=1e-3)
     assert completion.prompt_tokens == len(prompt)
-
-
-@pytest.mark.parametrize("repeats", [1, 5, 12])
-def test_scores_are_the_log_probabilities_of_the_continuations(backbone, folder, repeats):
-    messages = [Message("user", TEXTS[1] * repeats)]
-    endings = ["Paris", "", TEXTS[0], ("x", Mark("<added>"), "y"), "a", TEXTS[3] * 28]
-    prompt = backbone._chat.encode(messages)
-    for ending, score in zip(endings, backbone.score(messages, endings), strict=True):
-        ids = backbone._chat.content(ending)
-        logprobs = logits_of(folder, prompt + ids).log_softmax(-1)
-        wanted = sum(float(logprobs[len(prompt) - 1 + at, i]) for at, i in enumerate(ids))
-        assert score == pytest.approx(wanted, abs=2e-3)
-
-
-def test_scoring_nothing_gives_nothing(backbone):
-    assert backbone.score(PROMPTS[0], []) == []
 
 
 def test_scoring_does_not_disturb_who_is_speaking(backbone):
