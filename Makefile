@@ -5,7 +5,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+install = echo "installing $(1) into $(VENV); the first time this takes some minutes" && \
+  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '$(1)'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-all check bench wheel clean
@@ -46,20 +48,19 @@ clean:
 
 # The stamp files hold the time of the last install; pyproject.toml decides whether it is still good.
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
-	@echo "installing ragbone into $(VENV), which takes some minutes the first time"
-	@$(PIP) --editable .
+	@$(call install,.)
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
-	@$(PIP) --editable '.[test]'
+	@$(call install,.[test])
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
-	@$(PIP) --editable '.[test,dev,bench]'
+	@$(call install,.[test,dev,bench])
 	@touch $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "ragbone needs Python 3.11 or newer, and '$(PYTHON)' is not: make PYTHON=python3.12 …" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
-	  { rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	  { rm -f $(BIN)/python; echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }

@@ -1,9 +1,12 @@
 """The rules that keep the packages apart, checked on the source files themselves."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -78,6 +81,19 @@ def test_imports_point_only_downwards():
 def test_wording_and_policy_never_touch_tensors():
     names = [name for name in FILES if owner(name) == "rag" or name in WITHOUT_TORCH]
     assert not [name for name in names if "torch" in imported(FILES[name])]
+
+
+def test_every_library_that_is_imported_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[^\w.-]", need)[0].lower() for need in project["dependencies"]}
+    providers = packages_distributions()
+    libraries = set.union(*map(imported, FILES.values())) - sys.stdlib_module_names
+    undeclared = {
+        library
+        for library in libraries - MAY_IMPORT.keys()
+        if not declared & {name.lower().replace("_", "-") for name in providers.get(library, [])}
+    }
+    assert not undeclared
 
 
 def test_every_module_says_what_it_is_for():
