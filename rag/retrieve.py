@@ -1,0 +1,102 @@
+"""A question in, ranked hits out: the two legs of the index, joined into one score.
+
+Both legs' scores are scaled to 0..1 for each question and mixed. How much the vectors count depends
+on how well the words leg did: when its best hit holds the rare words of the question, words know
+best; when it holds none of them (another language, other words), vectors decide. Knows nothing of
+how hits are found or of what is done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from ingest.document import Hit
+
+if TYPE_CHECKING:
+    from ingest.encode import Encoder
+    from ingest.index import Index
+
+Mode = Literal["hybrid", "vector", "words"]
+Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
+
+CANDIDATES = 50  # hits that each leg contributes; more changed nothing measurable
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """How the weight of the vectors falls with coverage: clip(start - coverage, low, high).
+
+    The numbers are fitted on training questions by `training/fusion.py`.
+    """
+
+    start: float = 0.8
+    low: float = 0.3
+    high: float = 0.8
+
+    def weight(self, coverage: float) -> float:
+        """The vectors' weight (0..1) when the best words hit covers that much of the question."""
+        return min(self.high, max(self.low, self.start - coverage))
+
+
+STATIC = Mix()
+
+
+def retrieve(
+    index: Index,
+    encoder: Encoder,
+    question: str,
+    *,
+    k: int = 8,
+    mode: Mode = "hybrid",
+    where: str | None = None,
+    rerank: Rerank | None = None,
+) -> list[Hit]:
+    """The best `k` hits for a question, best first, each with a score from 0 to 1.
+
+    `rerank` sees all candidates in order and returns them in its own. Scores compare the hits of
+    one question, not those of two.
+    """
+    vector = None if mode == "words" else encoder.encode_queries([question])[0]
+    found = index.search(question, vector, k=max(k, CANDIDATES), mode=mode, where=where)
+    ranked = fuse(found) if mode == "hybrid" else scaled(found)
+    if rerank is not None:
+        ranked = list(rerank(question, ranked))
+    return ranked[:k]
+
+
+def fuse(hits: Sequence[Hit], mix: Mix = STATIC) -> list[Hit]:
+    """The union of both legs' hits with their mixed scores (0..1), best first."""
+    if not hits:
+        return []
+    best = max(hits, key=lambda hit: hit.words)
+    share = mix.weight(best.coverage) if best.words > 0 else 1.0
+    by_words = _to_best([hit.words for hit in hits])
+    by_vector = _to_range([hit.vector for hit in hits])
+    scores = [(1 - share) * w + share * v for w, v in zip(by_words, by_vector, strict=True)]
+    return _ordered(hits, scores)
+
+
+def scaled(hits: Sequence[Hit]) -> list[Hit]:
+    """The hits of one leg, their scores brought to 0..1 (a cosine as it is), best first."""
+    best = max((hit.score for hit in hits), default=0.0)
+    return _ordered(hits, [max(0.0, hit.score) / max(1.0, best) for hit in hits])
+
+
+def _ordered(hits: Sequence[Hit], scores: Sequence[float]) -> list[Hit]:
+    """The hits with those scores, best first; equal ones by place, so that the order is certain."""
+    rescored = [replace(hit, score=score) for hit, score in zip(hits, scores, strict=True)]
+    return sorted(rescored, key=lambda hit: (-hit.score, hit.chunk.source, hit.chunk.start))
+
+
+def _to_best(scores: Sequence[float]) -> list[float]:
+    """Shares of the best score: 0 stays 0, which is what a leg gives what it did not find."""
+    best = max(scores)
+    return [score / best if best > 0 else 0.0 for score in scores]
+
+
+def _to_range(scores: Sequence[float]) -> list[float]:
+    """The lowest score becomes 0, the highest 1 (all 1 when they are equal)."""
+    low, high = min(scores), max(scores)
+    return [(score - low) / (high - low) if high > low else 1.0 for score in scores]
