@@ -24,6 +24,7 @@ _CLAUSE = re.compile(r"[;；:：](?=\s|[^\x00-\x7f])|[，、]|,(?=\s)|\s[–—-
 _WORD = re.compile(r"\w+")
 _CJK = re.compile(r"[぀-ヿ㐀-鿿가-힯豈-﫿]+")
 _STEM = 6  # letters of a word that count: a stemmer that needs no language
+_RARE = 1.3  # rarity from which a repeated word is a match: it stands in at most a quarter of them
 _LIMIT = 400  # weight of a sentence beyond which it is cut at a clause (a CJK character weighs 3)
 
 
@@ -42,7 +43,7 @@ class Candidate:
 
     `overlap` is the share (about 0..1) of the question's rarity that the sentence and, at a
     discount, its surroundings repeat; `matches` are the spans, relative to the sentence, of the
-    repeated words.
+    repeated words that are rare among the sentences.
     """
 
     passage: int
@@ -145,7 +146,8 @@ def rank(
     for i, (p, start, end) in enumerate(spans):
         text = passages[p][start:end]
         overlap = (own[i] + 0.3 * neighbour(i) + 0.2 * whole[p]) / (1.5 * mass)
-        candidates.append(Candidate(p, start, end, text, overlap, _merged(matches[i])))
+        shared = _merged([term for term in matches[i] if rarity[term.key] >= _RARE])
+        candidates.append(Candidate(p, start, end, text, overlap, shared))
     return sorted(candidates, key=lambda c: -c.overlap)
 
 

@@ -28,6 +28,7 @@ HIDDEN, HEADS, FEED, LAYERS, VOCABULARY = 256, 4, 640, 6, 16384
 ATTENTION = (1, 3, 5)  # which layers attend; the others are short convolutions
 HEAD = HIDDEN // HEADS
 THETA = 10_000.0
+MARKS = range(7, 23)  # ids of <s0> … <s15>
 BATCH = 4096  # tokens of an optimiser step
 CONFIG = {
     "architectures": ["Lfm2ForCausalLM"], "model_type": "lfm2", "dtype": "bfloat16",
@@ -124,16 +125,17 @@ class Reader(nn.Module):
                 deep = 1 / math.sqrt(2 * LAYERS) if name.endswith(("out_proj.weight", "w2.weight")) else 1.0
                 nn.init.normal_(p, std=(0.02 if "embed" in name else p.shape[-1] ** -0.5 * 0.7) * deep)
 
-    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """ids [B, T] → normed hidden states [B, T, h], last attention's queries and keys."""
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """ids [B, T] → normed hidden states [B, T, h], those before the last layer, its queries and keys."""
         x = self.embed_tokens(ids) * 1.0
         angle = torch.arange(ids.shape[1], device=ids.device)[:, None] * THETA ** -(
             torch.arange(0, HEAD, 2, device=ids.device) / HEAD
         )
         angle = torch.cat((angle, angle), -1)
         cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-        q = k = x
+        q = k = before = x
         for layer in self.layers:
+            before = x
             h = layer.operator_norm(x)
             if hasattr(layer, "self_attn"):
                 h, q, k = layer.self_attn(h, cos, sin)
@@ -141,7 +143,34 @@ class Reader(nn.Module):
                 h = layer.conv(h)
             x = x + h
             x = x + layer.feed_forward(layer.ffn_norm(x))
-        return self.embedding_norm(x), q, k
+        return self.embedding_norm(x), before, q, k
+
+
+class Pointer(nn.Module):
+    """A head for training alone: which sentence, read off the states below the last attention.
+
+    The attention itself learns slowly from 600 positions; choosing among a dozen marks with this head
+    teaches the layers below what a right sentence is several times faster, and the attention follows.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = Norm(HIDDEN)
+        self.ask = nn.Linear(HIDDEN, HIDDEN, bias=False)
+        self.each = nn.Linear(HIDDEN, 1)
+        self.nothing = nn.Linear(HIDDEN, 1)
+
+    def forward(self, states: Tensor, marks: Tensor, asked: Tensor, target: Tensor) -> Tensor:
+        """states [n, T, h], which positions close a sentence [n, T], the asking position [n] → loss.
+
+        `target` [n] is the position of the right mark, or 0 when no sentence is right.
+        """
+        states = self.norm(states)
+        query = states[torch.arange(len(asked)), asked]
+        scores = (torch.einsum("nth,nh->nt", states, self.ask(query)) / math.sqrt(HIDDEN) + self.each(states)[..., 0]).float()
+        scores = scores.masked_fill(~marks, -1e9)
+        scores = torch.cat((self.nothing(query).float(), scores[:, 1:]), 1)  # position 0 stands for none
+        return F.cross_entropy(scores, target)
 
 
 class Batches:
@@ -191,23 +220,32 @@ class Batches:
         return torch.from_numpy(ids), torch.tensor(places), torch.from_numpy(light)
 
 
-def losses(model: nn.Module, ids: Tensor, places: Tensor, light: Tensor, head: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The reply's cross-entropy, the pointing loss, and a light language-model loss on 10 % of the prompt."""
-    hidden, q, k = model(ids)
-    row, at, pointer = places.unbind(1)
+def losses(
+    model: nn.Module, pointer: Pointer, ids: Tensor, places: Tensor, light: Tensor, head: Tensor
+) -> tuple[Tensor, ...]:
+    """Cross-entropy of the chosen mark and of the rest of the reply, where the last attention looks for
+    either, the pointing head, and a light language-model loss on 10 % of the prompt."""
+    hidden, before, q, k = model(ids)
+    row, at, target = places.unbind(1)
+    first = torch.ones_like(row, dtype=torch.bool)
+    first[1:] = row[1:] != row[:-1]
     logits = (hidden[row, at] @ head.T.to(hidden.dtype)).float()
-    first = (at == torch.cat((at.new_tensor([-2]), at[:-1])) + 1) & (row == torch.cat((row.new_tensor([-1]), row[:-1])))
-    weight = torch.where(first, 1.0, 3.0)  # the choice of the sentence matters most
-    reply = (F.cross_entropy(logits, ids[row, at + 1], reduction="none") * weight).sum() / weight.sum()
-    here = pointer >= 0
+    reply = F.cross_entropy(logits, ids[row, at + 1], reduction="none")
     scores = torch.einsum("mhd,mhtd->mht", q[row, :, at].float(), k[row].float()) / math.sqrt(HEAD)
     future = torch.arange(ids.shape[1], device=ids.device)[None, None] > at[:, None, None]
     looked = F.log_softmax(scores.masked_fill(future, -1e9), -1)
-    looked = looked.gather(2, pointer.clamp(min=0)[:, None, None].expand(-1, HEADS, 1))[..., 0].mean(1)
-    pointing = -(looked * weight * here).sum() / (weight * here).sum().clamp(min=1)
+    looked = -looked.gather(2, target.clamp(min=0)[:, None, None].expand(-1, HEADS, 1))[..., 0].mean(1)
+    asking = row[first]
+    marks = (ids[asking] >= MARKS.start) & (ids[asking] < MARKS.stop)
+    marks &= torch.arange(ids.shape[1], device=ids.device)[None] <= at[first][:, None]
+    pointed = pointer(before[asking], marks, at[first], target[first])
     b, t = light.nonzero(as_tuple=True)
     text = F.cross_entropy((hidden[b, t] @ head.T.to(hidden.dtype)).float(), ids[b, t + 1])
-    return reply, pointing, text
+    copied = ~first & (target >= 0)
+    return reply[first].mean(), reply[~first].mean(), looked[first].mean(), looked[copied].sum() / copied.sum().clamp(min=1), pointed, text
+
+
+WEIGHTS = (1.5, 1.0, 0.7, 0.5, 1.0, 0.1)  # of the losses, in their order
 
 
 def prepare(data: Path, work: Path) -> None:
@@ -247,44 +285,54 @@ def native_bf16() -> bool:
     return torch.cuda.is_available() or bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
-def train(work: Path, minutes: float, rate: float, threads: int) -> None:
-    """Train for so many minutes, or go on from the last checkpoint; the rate decays over the last 40 %."""
+def train(work: Path, minutes: float, rate: float, threads: int, start: Path | None) -> None:
+    """Train for so many minutes, or go on from the last checkpoint; the rate decays over the last 40 %.
+
+    `start` is the state of an earlier run whose weights a new run begins with.
+    """
     torch.set_num_threads(threads)
     torch.manual_seed(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     batches = Batches(work, seed=1)
-    model = Reader().to(device)
+    model, pointer = Reader().to(device), Pointer().to(device)
     run = torch.compile(model, dynamic=True)
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     rest = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "embed" not in n)]
+    rest += pointer.parameters()
     optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(matrices, lr=rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.Muon(matrices, lr=1.5 * rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["initial"] = group["lr"]
     spent = step = seen = 0.0
     state = work / "state.pt"
+    if start is not None and not state.exists():
+        model.load_state_dict(torch.load(start, map_location=device)["model"])
     if state.exists():
         saved = torch.load(state, map_location=device)
         model.load_state_dict(saved["model"])
+        pointer.load_state_dict(saved["pointer"])
         for optimiser, old in zip(optimisers, saved["optimisers"], strict=True):
             optimiser.load_state_dict(old)
         spent, step, seen = saved["spent"], saved["step"], saved["seen"]
         batches.chance = np.random.default_rng(int(step))
-    began, mean, noted, saved_at = time.time() - spent, np.zeros(3), time.time(), time.time()
+    began, mean, noted, saved_at = time.time() - spent, np.zeros(len(WEIGHTS)), time.time(), time.time()
     while True:
         for rows in batches.epoch():
             spent = time.time() - began
             done = spent / (60 * minutes)
             if done >= 1:
-                _save(state, model, optimisers, spent, step, seen)
+                _save(state, model, pointer, optimisers, spent, step, seen)
                 return
             for optimiser in optimisers:
                 for group in optimiser.param_groups:
-                    group["lr"] = rate * min(1.0, (step + 1) / 150, max(0.02, (1 - done) / 0.4))
+                    group["lr"] = group["initial"] * min(1.0, (step + 1) / 150, max(0.02, (1 - done) / 0.4))
             ids, places, light = (x.to(device) for x in batches.load(rows))
             with torch.autocast(device, torch.bfloat16, enabled=native_bf16()):
-                parts = losses(run, ids, places, light, model.embed_tokens.weight)
-            loss = parts[0] + parts[1] + 0.1 * parts[2]
+                parts = losses(run, pointer, ids, places, light, model.embed_tokens.weight)
+            loss = sum(w * part for w, part in zip(WEIGHTS, parts, strict=True))
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimiser in optimisers:
@@ -296,15 +344,15 @@ def train(work: Path, minutes: float, rate: float, threads: int) -> None:
             if time.time() - noted > 30:
                 noted = time.time()
                 print(f"{spent / 60:5.1f} min  step {step:.0f}  {seen / 1e6:.2f} M tokens  {seen / spent:.0f}/s  "
-                      f"reply {mean[0]:.3f}  pointing {mean[1]:.3f}  text {mean[2]:.3f}", flush=True)  # fmt: skip
+                      "mark {:.3f}  span {:.3f}  looks {:.3f} {:.3f}  head {:.3f}  text {:.3f}".format(*mean), flush=True)  # fmt: skip
             if time.time() - saved_at > 240:
                 saved_at = time.time()
-                _save(state, model, optimisers, spent, step, seen)
+                _save(state, model, pointer, optimisers, spent, step, seen)
 
 
-def _save(path: Path, model: nn.Module, optimisers: list, spent: float, step: float, seen: float) -> None:
+def _save(path: Path, model: nn.Module, pointer: nn.Module, optimisers: list, spent: float, step: float, seen: float) -> None:
     temporary = path.with_suffix(".tmp")
-    torch.save({"model": model.state_dict(), "optimisers": [o.state_dict() for o in optimisers],
+    torch.save({"model": model.state_dict(), "pointer": pointer.state_dict(), "optimisers": [o.state_dict() for o in optimisers],
                 "spent": spent, "step": step, "seen": seen}, temporary)  # fmt: skip
     temporary.replace(path)
 
@@ -337,13 +385,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="state.pt of an earlier run")
     given = parser.parse_args()
     if given.act == "prepare":
         if given.data is None:
             parser.error("prepare needs --data, the folder that holds qa/ and text/")
         prepare(given.data, given.work)
     elif given.act == "train":
-        train(given.work, given.minutes, given.rate, given.threads)
+        train(given.work, given.minutes, given.rate, given.threads, given.start)
     else:
         export(given.work, given.out)
 
