@@ -60,14 +60,8 @@ def test_the_sentence_that_repeats_the_rarest_words_comes_first() -> None:
     best = rank("Who was the architect of the tower?", passages)[0]
     assert best.text == "The architect of the tower was Ada Jones."
     assert passages[best.passage][best.start : best.end] == best.text
-    assert [best.text[a:b] for a, b in best.matches] == [
-        "The",
-        "architect",
-        "of",
-        "the",
-        "tower",
-        "was",
-    ]
+    matched = [best.text[a:b] for a, b in best.matches]
+    assert matched == ["architect"]  # the others are not rare among these sentences
 
 
 def test_a_heading_lends_weight_to_its_passage() -> None:
