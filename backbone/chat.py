@@ -66,7 +66,9 @@ class Chat:
             for number, message in enumerate(messages)
         ]
         try:
-            text = self._template.render(messages=turns, add_generation_prompt=True, **self._names)
+            text = self._template.render(
+                messages=turns, tools=None, add_generation_prompt=True, **self._names
+            )
         except (TemplateError, TypeError, ValueError, LookupError) as error:
             raise Unsupported(f"the chat template refuses this conversation: {error}") from None
         ids: list[int] = []

@@ -117,6 +117,32 @@ def test_the_template_in_tokenizer_config_is_used(chat, folder, tmp_path, form):
     assert other.encode(CONVERSATION) == chat.encode(CONVERSATION)
 
 
+FAMILY = """{{- bos_token -}}
+{%- set state = namespace(system="") -%}
+{%- if messages[0]["role"] == "system" -%}
+    {%- set state.system = messages[0]["content"] -%}
+    {%- set messages = messages[1:] -%}
+{%- endif -%}
+{%- if tools is not none -%}{{- raise_exception("tools were invented") -}}{%- endif -%}
+{%- if state.system -%}{{- "<|im_start|>system\\n" + state.system + "<|im_end|>\\n" -}}{%- endif -%}
+{%- for message in messages -%}
+    {%- set content = message["content"] -%}
+    {%- if content is not string -%}{{- raise_exception("not a string") -}}{%- endif -%}
+    {%- if message["role"] == "assistant" -%}
+        {%- set content = content.split("</think>")[-1] | trim -%}
+    {%- endif -%}
+    {{- "<|im_start|>" + message["role"] + "\\n" + content + "<|im_end|>\\n" -}}
+    {%- if loop.last -%}{% continue %}{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- "<|im_start|>assistant\\n" -}}{%- endif -%}"""
+
+
+def test_what_the_templates_of_the_family_do_to_contents_is_possible(chat, folder, tmp_path):
+    """A system turn taken out first, tests for strings, splitting and trimming."""
+    other = with_template(folder, tmp_path, FAMILY, bos_token="<|startoftext|>")
+    assert other.encode(CONVERSATION) == chat.encode(CONVERSATION)
+
+
 def test_a_template_may_format_dates_and_json(folder, tmp_path):
     chat = with_template(folder, tmp_path, "{{ strftime_now('%Y') }} {{ {'a': 'é<'} | tojson }}")
     year = datetime.now().strftime("%Y")
