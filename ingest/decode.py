@@ -27,6 +27,8 @@ _WIDENED |= {"us-ascii": "cp1252", "ascii": "cp1252", "shift_jis": "cp932", "euc
 # Left to itself, charset_normalizer takes Latin-1 for cp1250 ("ã" becomes "ă"): these are enough.
 _GUESSES = ["cp1252", "gb18030", "big5", "cp932", "euc_jp", "iso2022_jp", "cp949", "cp1256"]
 _GUESSES += ["cp1251", "utf_16_le", "utf_16_be"]
+# Python has codecs under these names, slow ones, and no text file is written in them.
+_NO_ENCODINGS = frozenset(("idna", "punycode", "unicode_escape", "raw_unicode_escape"))
 _SAMPLE = 200_000
 
 _LINE_END = re.compile("\r\n?|[\x85\u2028\u2029]")
@@ -52,7 +54,7 @@ def tidy(text: str) -> str:
 
 def decode(data: bytes) -> str:
     """The text in some bytes, tidied; ExtractError when they are not text."""
-    text = tidy(_decoded(data))
+    text = tidy(_plausible(_decoded(data)))
     if text and text.count("\ufffd") > len(text) / 4:
         raise ExtractError("not a text or a known document format")
     return text
@@ -67,7 +69,7 @@ def _decoded(data: bytes) -> str:
     if b"\x1b$" in data[:_SAMPLE]:  # ISO-2022-JP is seven-bit, so it would pass as UTF-8
         return data.decode("iso2022_jp", "replace")
     try:
-        return _plausible(data.decode("utf-8"))
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         return _foreign(data)
 
@@ -93,14 +95,15 @@ def _foreign(data: bytes) -> str:
     if declared is not None:
         name = declared[1].decode("ascii", "replace").lower()
         try:
-            return data.decode(_WIDENED.get(name, name), "replace")
-        except LookupError:
+            if name.replace("-", "_") not in _NO_ENCODINGS:
+                return data.decode(_WIDENED.get(name, name), "replace")
+        except (LookupError, UnicodeError):
             pass  # an encoding that nobody knows: look at the bytes instead
     damaged = data.decode("utf-8", "replace")
     lost = damaged.count("\ufffd")
     if lost <= sum(map(len, re.findall("[^\x00-\x7f\ufffd]+", damaged))):
-        return _plausible(damaged)
-    return _plausible(_guessed(data))
+        return damaged
+    return _guessed(data)
 
 
 def _guessed(data: bytes) -> str:

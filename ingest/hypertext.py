@@ -40,10 +40,11 @@ _ENDS = {
 _ENDS |= {name: frozenset(("p",)) for name in _BLOCK - _ENDS.keys() - {"body", "html", "title"}}
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDING = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?:\.0*)?\s*"
-    r"(?:[;a-z%]|$)|(?<!-)color\s*:\s*(?:white\b|transparent|#fff(?:fff)?\b)",
+    r"display\s*:\s*none|visibility\s*:\s*hidden"
+    r"|(?:font-size|opacity)\s*:\s*0(?:\.0*)?\s*(?:[;a-z%]|$)",
     re.I,
 )
+_WHITE = re.compile(r"(?<!-)color\s*:\s*(?:white\b|transparent|#fff(?:fff)?\b)", re.I)
 _HIDING_RULE = re.compile(r"([^{}]{1,500})\{([^{}]{0,2000})\}")
 _CLASS = re.compile(r"\.([A-Za-z_][\w-]*)\s*(?:,|$)")
 _SPAN = 50  # cells; more is a mistake or an attack
@@ -184,6 +185,7 @@ class _Reader(HTMLParser):
         match tag:
             case "ul" | "ol" if self._lists:
                 self._lists.pop()
+                self._gap = "\n" if self._lists else "\n\n"
             case "table" if self._tables:
                 self._draw(self._tables.pop())
             case "td" | "th" if len(self._tables) == 1:
@@ -229,15 +231,21 @@ class _Reader(HTMLParser):
     def _hides(self, attributes: dict[str, str]) -> bool:
         return (
             "hidden" in attributes
-            or _HIDING.search(attributes.get("style", "")) is not None
+            or _hiding(attributes.get("style", ""))
             or not self._hiding_classes.isdisjoint(attributes.get("class", "").split())
         )
 
     def _learn(self, sheet: str) -> None:
         """Note the classes that a style sheet of the page hides."""
         for rule in _HIDING_RULE.finditer(sheet):
-            if _HIDING.search(rule[2]):
+            if _hiding(rule[2]):
                 self._hiding_classes.update(_CLASS.findall(rule[1].strip()))
+
+
+def _hiding(style: str) -> bool:
+    """Whether these declarations hide an element; white writing does, where no ground is set."""
+    white = _WHITE.search(style) is not None and "background" not in style.lower()
+    return white or _HIDING.search(style) is not None
 
 
 def _number(value: str | None, default: int) -> int:

@@ -67,9 +67,10 @@ def _payload(part: Part) -> bytes:
 
 
 def _is_text(part: Part) -> bool:
+    if part.get_content_maintype() == "multipart":
+        return True  # a leaf by now: its boundary is missing, and all of it is one body
     return (
-        part.get_content_maintype() == "text"
-        and part.get_content_subtype() in ("plain", "html", "enriched")
+        part.get_content_type() in ("text/plain", "text/html", "text/enriched")
         and part.get_content_disposition() != "attachment"
     )
 

@@ -28,8 +28,7 @@ SPREADSHEETS = frozenset(
 )
 _SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _MESSAGE = "application/vnd.ms-outlook"
-# A part of an Office file may grow a hundredfold when unpacked, to this size at most.
-_UNPACKED = 64 << 20
+_UNPACKED = 200 << 20  # bytes; and xberg refuses what grows more than a hundredfold
 _CELLS = 2_000_000
 _IMAGE = re.compile(r"!\[([^\[\]]*)\]\([^()]*\)")
 # The cells of tables and the texts on slides do carry Markdown: links, tags, emphasis.
@@ -98,7 +97,7 @@ def refusal(message: str) -> ExtractError:
     if re.search(r"password|encrypted|decrypt", message, re.I):
         return PasswordNeeded("encrypted: give a password that opens it with --password")
     if re.search(r"bomb|security limit", message, re.I):
-        return ExtractError("it unpacks to far more than its size (a decompression bomb?)")
+        return ExtractError("it unpacks to far more than a document holds (a decompression bomb?)")
     detail = message.rsplit(": ", 1)[-1].strip().rstrip(".")
     return ExtractError(f"damaged or incomplete ({detail})")
 
@@ -253,7 +252,7 @@ def _read_slides(data: bytes) -> Content:
             found = (re.fullmatch(r"ppt/slides/slide(\d+)\.xml", n) for n in archive.namelist())
             for slide in sorted((m for m in found if m is not None), key=lambda m: int(m[1])):
                 if archive.getinfo(slide[0]).file_size > _UNPACKED:
-                    raise ExtractError("it unpacks to far more than its size")
+                    raise ExtractError("it unpacks to far more than a document holds")
                 draft.add(f"Slide {slide[1]}", level=1)
                 for paragraph in ElementTree.fromstring(archive.read(slide[0])).iter(f"{space}p"):
                     draft.add("".join(run.text or "" for run in paragraph.iter(f"{space}t")))

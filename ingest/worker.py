@@ -181,6 +181,8 @@ def _answer(request: dict[str, Any], data: bytes) -> dict[str, Any]:
         return {"error": str(error), "locked": True}
     except ExtractError as error:
         return {"error": str(error), "locked": False}
+    except MemoryError:
+        return {"error": "needs more memory than a parser may use", "locked": False}
     except Exception as error:  # noqa: BLE001 - whatever a parser does, the file gets a reason
         words = f"{type(error).__name__}: {error}".rstrip(": ")
         return {"error": f"could not be read ({words[:200]})", "locked": False}
