@@ -72,12 +72,12 @@ def sample(questions: Sequence[Question], count: int, *, seed: int = 0) -> list[
 
 def build(folder: Path, contexts: Iterable[str], encoder: Encoder) -> LocalIndex:
     """An index with one document for each distinct paragraph, named by its digest."""
-    index = LocalIndex.open(folder)
-    index.check(encoder)
-    for context in dict.fromkeys(contexts):
-        document = as_document(context)
-        chunks = chunk(document)
-        index.add(document, chunks, encoder.encode_documents([c.text for c in chunks]))
+    index = LocalIndex.open(folder, encoder=encoder)
+    with index.writing():
+        for context in dict.fromkeys(contexts):
+            document = as_document(context)
+            chunks = chunk(document)
+            index.add(document, chunks, encoder.encode_documents([c.text for c in chunks]))
     return index
 
 
