@@ -40,7 +40,7 @@ def choose(ranked: Sequence[Candidate], *, limit: int = SENTENCES) -> list[Candi
 def sentence_parts(candidate: Candidate) -> list[str | Mark]:
     """A sentence with its shared words marked; it starts with a space, as inside running text."""
     parts: list[str | Mark] = []
-    text, at = " " + candidate.text, 0
+    text, at = " " + candidate.text.replace("\n", " "), 0
     for start, _ in candidate.matches:
         # The text is the sentence moved one to the right. The mark goes before the white space,
         # where a token begins.

@@ -17,10 +17,14 @@ from ingest.words import fold
 _END = re.compile(r"[。！？]+[」』”’）)]*|[.!?؟۔…]+[\"'»”’)\]]*(?=\s)|\n+|\f")
 # … but not after an initial, a bare number ("No. 3.") or one of the usual abbreviations.
 _NOT_END = re.compile(
-    r"(?:^|[\s(.\-])(?:[^\W\d_]|\d{1,2}|[Mm]rs?|[Dd]r|[Pp]rof|[Ss]t|[Nn]os?|[Nn]r|[Vv]gl|[Aa]bs|[Aa]rt|[Bb]zw|[Ss]ra?|[Ee]x|[Vv]s"
-    r"|[Ee]tc|[Ii]nc|[Ll]td|[Jj]r|[Cc]a|[Vv]ol|[Ff]ig|[Ee]d|[Cc]f|[Aa]l|[Gg]en|[Cc]ol|[Uu]sw|[Mm]me|[Pp]p|[Cc]h|[Tt]el|[Ss]ec)$"
+    r"(?<!\w)(?:[^\W\d_]|\d{1,2}|[Mm]rs?|[Mm]me|[Dd]r|[Pp]rof|[Ss]t|[Ss]ra?|[Jj]r|[Gg]en|[Cc]ol"
+    r"|[Nn]os?|[Nn]r|[Vv]ol|[Ff]ig|[Ee]d|[Pp]p|[Cc]h|[Ss]ec|[Aa]rt|[Aa]bs|[Vv]gl|[Bb]zw|[Uu]sw|[Tt]el"
+    r"|[Ii]nc|[Ll]td|[Ee]tc|[Ee]x|[Vv]s|[Cc]a|[Cc]f|[Aa]l)$"
 )
 _CLAUSE = re.compile(r"[;；:：](?=\s|[^\x00-\x7f])|[，、]|,(?=\s)|\s[–—-]\s")
+# The first word of a line that goes on with a sentence: no bullet, list number or heading.
+_FIRST = re.compile(r"(?!\d{1,3}[.)]\s|\(\w{1,3}\)|[-*+#|>•–—]|[A-Za-z][.)]\s)(?:[぀-ヿ㐀-鿿]|\S+)")
+_NARROWEST, _WIDEST = 50, 120  # widths that paragraphs are wrapped to
 _WORD = re.compile(r"\w+")
 _CJK = re.compile(r"[぀-ヿ㐀-鿿가-힯豈-﫿]+")
 _STEM = 6  # letters of a word that count: a stemmer that needs no language
@@ -62,10 +66,29 @@ def split(text: str) -> list[tuple[int, int]]:
         stop = end.group()[0]
         if stop in ".…" and _NOT_END.search(text, max(start, end.start() - 8), end.start()):
             continue
+        if end.group() == "\n" and _wraps(text, end.start()):
+            continue
         spans += _trimmed(text, start, end.end())
         start = end.end()
     spans += _trimmed(text, start, len(text))
     return [part for span in spans for part in _clauses(text, *span)]
+
+
+def _wraps(text: str, at: int) -> bool:
+    """Whether the line break at `at` only wraps a paragraph that was set to a width.
+
+    It does when the next word would not have fitted into the line; lines that begin alike are rows.
+    """
+    first = text.rfind("\n\n", 0, at) + 1
+    last = text.find("\n\n", at)
+    block = text[first : last if last >= 0 else len(text)][:4000]
+    width = max(weight(line) for line in block.split("\n"))
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    following = text[at + 1 : at + 1 + _WIDEST].split("\n", 1)[0]
+    word = _FIRST.match(following)
+    if word is None or not _NARROWEST <= width <= _WIDEST or line.startswith(word.group()):
+        return False
+    return weight(line) + 1 + weight(word.group()) > width
 
 
 def _trimmed(text: str, start: int, end: int) -> list[tuple[int, int]]:

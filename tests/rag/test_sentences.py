@@ -28,6 +28,28 @@ def texts(text: str) -> list[str]:
         ("a title\n\nand a line\f next page", ["a title", "and a line", "next page"]),
         ("비가 왔다. 그래서 집에 있었다.", ["비가 왔다.", "그래서 집에 있었다."]),
         ("*** --- ***", []),
+        (
+            "The ferry leaves from pier 4 at 08:40 and the last boat leaves at\n17:55. Wear shoes.",
+            [
+                "The ferry leaves from pier 4 at 08:40 and the last boat leaves at\n17:55.",
+                "Wear shoes.",
+            ],
+        ),
+        (
+            "Name: Ada Lovelace; Born: 1815; Field: mathematics, engines\nName: Alan Turing; Born: 1912",
+            [
+                "Name: Ada Lovelace; Born: 1815; Field: mathematics, engines",
+                "Name: Alan Turing; Born: 1912",
+            ],
+        ),
+        (
+            "The shop is closed on the following days of the week, all year:\n1. Sundays\n2. Mondays",
+            [
+                "The shop is closed on the following days of the week, all year:",
+                "1. Sundays",
+                "2. Mondays",
+            ],
+        ),
     ],
 )
 def test_sentences_end_where_a_reader_would_end_them(text: str, expected: list[str]) -> None:
