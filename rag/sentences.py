@@ -15,11 +15,15 @@ from ingest.words import fold
 
 # A sentence ends at CJK full stops, at a Latin or Arabic one before white space, or with the line.
 _END = re.compile(r"[。！？]+[」』”’）)]*|[.!?؟۔…]+[\"'»”’)\]]*(?=\s)|\n+|\f")
-# … but not after an initial, a bare number ("No. 3.") or one of the usual abbreviations.
+# … but not after an initial, a line's leading number or one of the usual abbreviations.
 _NOT_END = re.compile(
-    r"(?<!\w)(?:[^\W\d_]|\d{1,2}|[Mm]rs?|[Mm]me|[Dd]r|[Pp]rof|[Ss]t|[Ss]ra?|[Jj]r|[Gg]en|[Cc]ol"
+    r"(?<![\w:,/])(?:[^\W\d_]|(?<![^\n])\d{1,2}|[Mm]rs?|[Mm]me|[Dd]r|[Pp]rof|[Ss]t|[Ss]ra?|[Jj]r|[Gg]en|[Cc]ol"
     r"|[Nn]os?|[Nn]r|[Vv]ol|[Ff]ig|[Ee]d|[Pp]p|[Cc]h|[Ss]ec|[Aa]rt|[Aa]bs|[Vv]gl|[Bb]zw|[Uu]sw|[Tt]el"
     r"|[Ii]nc|[Ll]td|[Ee]tc|[Ee]x|[Vv]s|[Cc]a|[Cc]f|[Aa]l)$"
+)
+# A number before these is a date or an ordinal.
+_ORDINAL = re.compile(
+    r"(?<=\d\.)\s(?=[a-zß-ÿ]|Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez|Jahr|Kapitel|Abschnitt)"
 )
 _CLAUSE = re.compile(r"[;；:：](?=\s|[^\x00-\x7f])|[，、]|,(?=\s)|\s[–—-]\s")
 # The first word of a line that goes on with a sentence: no bullet, list number or heading.
@@ -65,6 +69,8 @@ def split(text: str) -> list[tuple[int, int]]:
     for end in _END.finditer(text):
         stop = end.group()[0]
         if stop in ".…" and _NOT_END.search(text, max(start, end.start() - 8), end.start()):
+            continue
+        if _ORDINAL.match(text, end.end()):
             continue
         if end.group() == "\n" and _wraps(text, end.start()):
             continue

@@ -22,6 +22,7 @@ def texts(text: str) -> list[str]:
             ["Dr. A. B. Smith paid 3.5 euros.", "He left."],
         ),
         ("Am 3. Mai kam er. Sie ging.", ["Am 3. Mai kam er.", "Sie ging."]),
+        ("It opened at 15. The door was red.", ["It opened at 15.", "The door was red."]),
         ("今日は雨だ。明日は晴れる！", ["今日は雨だ。", "明日は晴れる！"]),
         ("他说：“好。”然后走了。", ["他说：“好。”", "然后走了。"]),
         ("هل وصل؟ نعم وصل.", ["هل وصل؟", "نعم وصل."]),
