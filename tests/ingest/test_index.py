@@ -292,6 +292,24 @@ def test_derived_parts_of_a_later_state_than_the_catalogue_are_built_again(index
     restored.close()
 
 
+def test_derived_parts_of_another_index_are_not_used(index, folder):
+    index.close()
+    other = opened(folder.with_name("other"))
+    for source in ("cats.md", "dogs.txt", "tokyo.txt"):
+        put(other, source, "Unicorns dance.\n\nUnicorns sing.")
+    other.close()
+    for name in ("words", "vectors.json", *[p.name for p in folder.glob("vectors-*")]):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        path = folder.with_name("other") / name
+        shutil.move(path, folder / name)
+    again = opened(folder)
+    assert sources(again, "unicorns", mode="words") == []
+    assert sources(again, "dogs bark", mode="words", k=1) == ["dogs.txt"]
+    assert sources(again, "dogs bark", mode="vector", k=1) == ["dogs.txt"]
+    again.close()
+
+
 def test_words_are_found_even_while_another_process_builds_their_index(index, folder):
     index.close()
     shutil.rmtree(folder / "words")

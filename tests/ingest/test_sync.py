@@ -157,6 +157,26 @@ def test_pruning_leaves_what_is_not_a_file_under_the_root(home, tmp_path_factory
     assert gone.removed == (outside.as_posix(),)
 
 
+def test_pruning_keeps_what_is_there_but_was_not_looked_at(home):
+    home.write("docs/a.txt", "Kept.")
+    home.write("docs/b.txt", "Kept too.")
+    home.sync()
+    report = home.sync("docs", prune=True, ignore=["b.txt"])
+    assert report.removed == () and sorted(home.held()) == ["docs/a.txt", "docs/b.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes only there")
+def test_a_file_whose_name_is_no_text_is_kept_when_pruning(home):
+    path = home.path / os.fsdecode(b"\xff.txt")
+    try:
+        path.write_text("Strange name.")
+    except OSError:
+        pytest.skip("this file system refuses the name")
+    assert home.sync(prune=True).added == ("\ufffd.txt",)
+    report = home.sync(prune=True)
+    assert (report.removed, report.unchanged) == ((), 1)
+
+
 def test_a_bad_file_is_listed_with_its_reason_in_every_run_and_stops_nothing(home, monkeypatch):
     home.write("a.txt", "Good.")
     home.write("b.pdf", b"%PDF-1.7 this is no PDF")
