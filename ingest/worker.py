@@ -27,6 +27,7 @@ from ingest.sources import Skipped
 
 _MEMORY = 1_500_000_000
 _SWOLLEN = 600_000_000  # bytes; a worker that ever held so much is replaced after its file
+_PATIENCE = 3  # on a busy machine a file may take so many times the seconds it would take alone
 # Not multiprocessing: its "spawn" runs the caller's script again, which then needs a main guard.
 _START = "import sys; sys.path[:] = {path!r}; from ingest.worker import serve; serve({memory})"
 
@@ -34,7 +35,8 @@ _START = "import sys; sys.path[:] = {path!r}; from ingest.worker import serve; s
 class Workers:
     """Up to `count` worker processes, shared by the threads that call them.
 
-    `timeout` is the seconds a file may take, `memory` the bytes a worker may use.
+    `timeout` is the seconds of work a file may cost (three times as many may pass, where other
+    programs keep the machine busy), `memory` the bytes a worker may use.
     """
 
     def __init__(self, count: int = 1, *, timeout: float = 60.0, memory: int = _MEMORY) -> None:
@@ -67,7 +69,7 @@ class Workers:
             used = worker is not None
             worker = worker or _Worker(self._memory)
             reply = worker.ask(request, data, self._timeout)
-            if reply is None and used and not worker.late:
+            if reply is None and used and not worker.late():
                 worker = _Worker(self._memory)  # perhaps an earlier file had hurt the old one
                 reply = worker.ask(request, data, self._timeout)
             if reply is None:
@@ -95,7 +97,7 @@ class Workers:
         self.close()
 
     def _death(self, worker: _Worker) -> str:
-        if worker.late:
+        if worker.late():
             return f"took longer than {self._timeout:g} seconds to read"
         megabytes = self._memory // 1_000_000
         return f"the parser stopped on it (damaged, or needs more than {megabytes} MB of memory)"
@@ -113,21 +115,28 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        self.late = False
         self.healthy = True
+        self._expired = False
 
     def ask(self, request: dict[str, Any], data: bytes, timeout: float) -> dict[str, Any] | None:
         """Send a file and wait for the reply; None when the worker died or was killed for time."""
-        timer = threading.Timer(timeout, self._expire)
+        timer = threading.Timer(timeout * (_PATIENCE if _counts_work() else 1), self._expire)
         timer.daemon = True
         timer.start()
         try:
-            reply = self._exchange(request, data)
+            reply = self._exchange(request | {"timeout": timeout}, data)
         finally:
             timer.cancel()
+        if reply is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)  # its end has been seen; its status says why
         if reply is None or reply["swollen"]:
             self.kill()
         return reply
+
+    def late(self) -> bool:
+        """Whether the process ended because its file took too long."""
+        return self._expired or (_counts_work() and self._process.poll() == -signal.SIGPROF)
 
     def kill(self) -> None:
         """End the process at once."""
@@ -154,7 +163,7 @@ class _Worker:
             raise
 
     def _expire(self) -> None:
-        self.late = True
+        self._expired = True
         self._process.kill()
 
 
@@ -166,7 +175,10 @@ def serve(memory: int) -> None:
     os.dup2(2, 1)  # what a parser prints must not get among the replies
     while line := requests.readline():
         request = json.loads(line)
-        reply = _answer(request, requests.read(request.pop("size")))
+        data = requests.read(request.pop("size"))
+        _count_work(request.pop("timeout"))
+        reply = _answer(request, data)
+        _count_work(0)
         _send(replies, reply | {"swollen": _peak() > _SWOLLEN})
         replies.flush()
     os._exit(0)  # xberg's threads crash in Python's own ending
@@ -219,6 +231,17 @@ def _limit(memory: int) -> None:
         return
     with contextlib.suppress(ValueError, OSError):  # refused: the deadline still holds
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def _counts_work() -> bool:
+    """Whether the system can end a process after so many seconds of its own work."""
+    return hasattr(signal, "setitimer")
+
+
+def _count_work(seconds: float) -> None:
+    """End this process (by SIGPROF) after so many seconds of work from now on; 0 = never."""
+    if _counts_work():
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _peak() -> int:
