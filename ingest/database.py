@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ingest.errors import IndexFault
 
@@ -20,10 +22,17 @@ class Database:
 
     @classmethod
     def open(cls, path: Path) -> Database:
-        """The database in a file, made when absent. Raises IndexFault when it is something else."""
-        connection = sqlite3.connect(
-            path, timeout=30, isolation_level=None, check_same_thread=False
-        )
+        """The database in a file, made when absent. Raises IndexFault when that fails."""
+        # Where nothing may be written and no log was left behind, no one changes the file.
+        log = path.with_name(f"{path.name}-wal")
+        frozen = path.exists() and not os.access(path.parent, os.W_OK) and not log.exists()
+        uri = f"file:{quote(str(path.absolute()))}{'?immutable=1' if frozen else ''}"
+        try:
+            connection = sqlite3.connect(
+                uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.OperationalError as error:
+            raise IndexFault(f"cannot open {path}: {error}") from error
         database = cls(connection, path)
         try:
             # With the write-ahead log this survives a kill at any moment, without waiting for the

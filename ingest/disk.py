@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from ingest.errors import IndexLocked
+from ingest.errors import IndexFault, IndexLocked
 
 
 def checksum(path: Path) -> str:
@@ -64,6 +64,8 @@ class WriterLock:
         """Take the lock, waiting up to `wait` seconds; IndexLocked names the process holding it."""
         deadline = time.monotonic() + wait
         while not self.attempt():
+            if not os.access(self._path.parent, os.W_OK):
+                raise IndexFault(f"the index in {self._path.parent} cannot be changed: read only")
             if time.monotonic() >= deadline:
                 raise IndexLocked(
                     f"process {self._owner()} is writing to the index in {self._path.parent}; "
@@ -81,7 +83,10 @@ class WriterLock:
     def attempt(self) -> bool:
         """Take the lock if it is free, or held by this object already; whether it was taken."""
         if self._file is None:
-            file = self._path.open("a+", encoding="utf-8")
+            try:
+                file = self._path.open("a+", encoding="utf-8")
+            except OSError:  # a folder that may not be written
+                return False
             if not _lock(file):
                 file.close()
                 return False

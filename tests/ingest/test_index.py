@@ -1,8 +1,10 @@
 """The local index: its parts agree, whatever happened to them and whoever else is there."""
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -323,6 +325,41 @@ def test_words_are_found_even_while_another_process_builds_their_index(index, fo
     assert sources(reader, "zebras", mode="words") == ["new.txt"]
     assert (folder / "words").exists()
     reader.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of folders are different there")
+def test_an_index_that_may_only_be_read_answers_and_says_so_when_written_to(index, folder):
+    index.close()
+    code = """if True:
+        import os, sys, faiss, tantivy, ingest.vectors
+        from pathlib import Path
+        from making import opened, put, sources
+        from ingest.errors import IndexFault
+        if os.getuid() == 0:  # whom nothing is forbidden
+            os.setuid(65534)
+        index = opened(Path(sys.argv[1]))
+        for mode in ("words", "vector"):
+            print(sources(index, "dogs bark", mode=mode, k=1))
+        try:
+            put(index, "a", "b")
+        except IndexFault as error:
+            print(error)
+        index.close()
+    """
+    with tempfile.TemporaryDirectory() as public:  # pytest's own folders are closed to others
+        copy = Path(public) / "rag"
+        shutil.copytree(folder, copy)
+        for path in (Path(public), copy, *copy.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "ingest")])
+        environment = {**os.environ, "PYTHONPATH": path}
+        command = [sys.executable, "-c", code, str(copy)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        for path in (Path(public), copy, copy / "words"):
+            path.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["['dogs.txt']"] * 2 and lines[2].endswith("cannot be changed: read only")
 
 
 def test_an_index_of_another_encoder_is_refused_with_the_command_that_helps(index, folder):
