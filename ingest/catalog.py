@@ -251,10 +251,6 @@ class Catalog:
         )
         return [chunk for first, count in rows for chunk in range(first, first + count)]
 
-    def damage(self) -> list[str]:
-        """What SQLite finds wrong with the file (slow: it reads all of it); empty when sound."""
-        return [row[0] for row in self._database.rows("PRAGMA integrity_check") if row[0] != "ok"]
-
     # Writing: one transaction each
 
     def add(

@@ -55,11 +55,6 @@ class WriterLock:
         self._file: IO[str] | None = None
         self._depth = 0
 
-    @property
-    def held(self) -> bool:
-        """Whether this object holds the lock."""
-        return self._depth > 0
-
     def acquire(self, *, wait: float) -> None:
         """Take the lock, waiting up to `wait` seconds; IndexLocked names the process holding it."""
         deadline = time.monotonic() + wait

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading of a document: where its line starts in the text, how deep it is (1 = top), its words."""
+    """A heading of a document: where its line starts in the text, its depth (1 = top), its words."""
 
     start: int
     level: int
@@ -22,9 +22,9 @@ class Heading:
 class Document:
     """One source as a user may read it.
 
-    `text` is Unicode NFC; every offset anywhere in the product counts its characters. `digest` is the
-    SHA-256 of the bytes that were read: the version. `pages` holds the start of each page in `text`
-    (empty when the format has none; page texts are joined by one form feed).
+    `text` is Unicode NFC; every offset anywhere in the product counts its characters. `digest` is
+    the SHA-256 of the bytes that were read: the version. `pages` holds the start of each page in
+    `text` (empty when the format has none; page texts are joined by one form feed).
     """
 
     source: str
@@ -40,7 +40,7 @@ class Document:
         return bisect_right(self.pages, offset) or None if self.pages else None
 
     def heading_at(self, offset: int) -> str | None:
-        """The headings above a character, outermost first, joined by ' > '; None when there are none."""
+        """The headings above a character, outermost first, joined by ' > '; None without any."""
         path: list[Heading] = []
         for heading in self.headings:
             if heading.start > offset:
@@ -72,10 +72,10 @@ class Chunk:
 class Hit:
     """A chunk found for a question, with what each leg of the index thought of it.
 
-    `words` is its BM25 score (0 when the words leg did not return it), `vector` its cosine similarity
-    to the question, `coverage` the share (0..1) of the question's inverse document frequency mass whose
-    terms occur in the chunk. `score` is what hits are ordered by; the index leaves ranking hybrid hits
-    to its caller.
+    `words` is its BM25 score (0 when the words leg did not return it), `vector` its cosine
+    similarity to the question, `coverage` the share (0..1) of the question's inverse document
+    frequency mass whose terms occur in the chunk. `score` is what hits are ordered by; the index
+    leaves ranking hybrid hits to its caller.
     """
 
     chunk: Chunk

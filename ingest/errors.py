@@ -1,7 +1,7 @@
 """The errors of ingest, drawn as a tree.
 
 IngestError
-├── ExtractError        a file that cannot be turned into text (its message is the reason shown to the user)
+├── ExtractError        a file that cannot be turned into text; its message is the reason shown
 │   └── PasswordNeeded  an encrypted file without a password that opens it
 ├── IndexFault          an index that cannot be opened or written
 │   ├── IndexMissing    there is no index in that folder

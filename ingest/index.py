@@ -274,7 +274,7 @@ class LocalIndex:
         with self._turn:
             self._lock.acquire(wait=_WAIT)
             try:
-                if not self._changed:
+                if not self._changed and self._catalog.generation:
                     # Whether a derived part is ahead of the catalogue (which was restored, or lost
                     # its last changes in a power failure) shows only before that moves on.
                     self._derived.words()
