@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading of a document: where its line starts in the text, its depth (1 = top), its words."""
+    """A heading of a document: where its line starts in the text, depth (1 = top) and words."""
 
     start: int
     level: int
