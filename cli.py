@@ -48,10 +48,12 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:  # whoever reads our output has seen enough; typer ends quietly
             raise
-        except (RagError, IngestError, BackboneError, OSError, ValueError) as error:
+        except (RagError, IngestError, BackboneError, ValueError, OSError) as error:
             import logging
 
             logging.getLogger("rag").debug("the error in full", exc_info=True)
+            if isinstance(error, OSError) and error.strerror:
+                fail(f"{error.filename}: {error.strerror}")
             fail(str(error))
 
 
@@ -221,6 +223,8 @@ def show(
     from rag.display import harmless
 
     set_up(verbose)
+    if end is not None and end < start:
+        raise typer.BadParameter(f"--end {end} comes before --start {start}")
     with opened(folder) as rag:
         document = rag.document(rag.sources(source)[0])
     text = document.text[start:end]
