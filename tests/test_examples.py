@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,16 @@ def test_one_question_has_no_answer_in_any_document(texts):
     assert all(question["answers"] for question in answered)
     assert last["source"] is None
     assert not any("Eiffel" in text for text in texts.values())
+
+
+def test_the_library_example_runs_and_leaves_nothing_behind(tmp_path):
+    before = set(EXAMPLES.rglob("*"))
+    command = [sys.executable, str(EXAMPLES / "library.py")]
+    done = subprocess.run(command, cwd=EXAMPLES.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Christopher Latham Sholes" in done.stdout
+    assert "word-processors.en.pdf, page 1" in done.stdout
+    assert set(EXAMPLES.rglob("*")) == before
 
 
 @pytest.mark.slow

@@ -9,7 +9,9 @@ from backbone.errors import PromptTooLong
 from backbone.request import Message, Sampling, Stream
 from ingest.errors import EncoderMismatch, IndexMissing, UnknownSource
 from rag import Rag, Unsupported
+from rag.answer import Quote, Usage
 from rag.ground import NOT_FOUND
+from rag.reader import Reading
 from tests.fakes import FakeEncoder, FakeGenerator, UnwillingGenerator
 
 CACHE = "# Cache\n\nKeys and values take\n12 KB per token.\n\n# Weights\n\nWeights take 2 GB.\n"
@@ -183,6 +185,55 @@ def test_a_generator_without_grammars_is_checked_all_the_same(open_rag):
     rag = open_rag(generator=FakeGenerator('[1] "invented"', abilities=["chat"]))
     assert not rag.ask("cache").answered
     assert rag.generator.requests[0][1] is None
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Makes the reader give this reading of the best hit: a text and a quote's span in the hit."""
+    monkeypatch.setattr("ingest.encode.load_encoder", lambda name, **_: FakeEncoder(name))
+
+    def reads(text="", *, quote=None, reason=None):
+        def read(generator, question, hits, *, encoder):
+            assert encoder.name == "builtin"
+            found = text if quote is None else quote
+            at = hits[0].chunk.text.find(text) + hits[0].chunk.start
+            quotes = (Quote(hits[0], at, at + len(text), found),) if text else ()
+            return Reading(text, quotes, 0.5, reason is None, reason, Usage(7, 1))
+
+        monkeypatch.setattr("rag.reader.read", read)
+
+    return reads
+
+
+def test_a_pointing_generator_answers_through_the_reader(open_rag, reads):
+    reads("Weights take")
+    answer = open_rag(generator=FakeGenerator(abilities=["quote", "score"])).ask("Weights 2 GB")
+    [citation] = answer.citations
+    assert (answer.text, citation.quote, citation.heading) == ("Weights take",) * 2 + ("Weights",)
+    assert answer.usage == Usage(7, 1)
+
+
+def test_a_reading_that_is_not_verbatim_is_no_answer(open_rag, reads):
+    reads("Weights take", quote="Weights need")
+    answer = open_rag(generator=FakeGenerator(abilities=["quote", "score"])).ask("Weights 2 GB")
+    assert (answer.answered, answer.text, answer.reason) == (False, "", "not_in_passages")
+
+
+def test_the_readers_reason_for_no_answer_is_the_answers(open_rag, reads):
+    reads(reason="below_threshold")
+    answer = open_rag(generator=FakeGenerator(abilities=["quote", "score"])).ask("Weights 2 GB")
+    assert (answer.answered, answer.reason) == (False, "below_threshold")
+    assert answer.hits
+
+
+def test_the_reader_itself_quotes_verbatim_or_declines(open_rag, monkeypatch):
+    monkeypatch.setattr("ingest.encode.load_encoder", lambda name, **_: FakeEncoder(name))
+    rag = open_rag(generator=FakeGenerator(abilities=["quote", "score"]))
+    for question in ("How much do weights take?", "年假有几天？", "Who won the cup?"):
+        answer = rag.ask(question)
+        assert answer.answered == bool(answer.citations) == (answer.reason is None)
+        for citation in answer.citations:
+            assert rag.text(citation.source)[citation.start : citation.end] == citation.quote
 
 
 def test_a_generator_that_can_neither_chat_nor_point_is_refused_by_name(open_rag):
