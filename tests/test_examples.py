@@ -1,6 +1,7 @@
 """The sample documents and the questions of `make demo`."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -60,11 +61,13 @@ def test_one_question_has_no_answer_in_any_document(texts):
 def test_the_library_example_runs_and_leaves_nothing_behind(tmp_path):
     before = set(EXAMPLES.rglob("*"))
     command = [sys.executable, str(EXAMPLES / "library.py")]
-    done = subprocess.run(command, cwd=EXAMPLES.parent, capture_output=True, text=True)
+    paths = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
+    done = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Christopher Latham Sholes" in done.stdout
     assert "word-processors.en.pdf, page 1" in done.stdout
     assert set(EXAMPLES.rglob("*")) == before
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
