@@ -87,7 +87,10 @@ class _Cutter:
         levels = sorted({heading.level for heading in headings})
         # For each level, where sections of that level or a higher one begin.
         self._sections = [[h.start for h in headings if h.level <= level] for level in levels]
-        self._behind_heading = {self._after_line(heading.start) for heading in headings}
+        # From a heading to the words below it there is no cut; but one may be too long for that.
+        lines = ((heading.start, self._after_line(heading.start)) for heading in headings)
+        uncut = [(start, end) for start, end in lines if self._weight(start, end) * 2 < limit]
+        self._uncut_starts, self._uncut_ends = [u[0] for u in uncut], [u[1] for u in uncut]
 
     def spans(self, start: int, end: int, depth: int = 0) -> Iterator[_Span]:
         """Consecutive spans, cut at the coarsest places (`depth` counts them) that serve."""
@@ -125,7 +128,7 @@ class _Cutter:
         return min(self._limit, 1.15 * weight / spans)
 
     def _cuts(self, start: int, end: int, depth: int) -> Iterator[int]:
-        """Where to cut inside a span, rising; never right behind a heading."""
+        """Where to cut inside a span, rising; never between a heading and the words below it."""
         if depth < len(self._sections):
             begins = self._sections[depth]
             found: Iterator[int] = iter(
@@ -138,7 +141,7 @@ class _Cutter:
             yield from self._pieces(start, end)
             return
         for cut in found:
-            if start < cut < end and cut not in self._behind_heading:
+            if start < cut < end and not self._in_heading(cut):
                 yield cut
 
     def _pieces(self, start: int, end: int) -> Iterator[int]:
@@ -156,6 +159,11 @@ class _Cutter:
                 cut -= 1
             yield cut
             start = cut
+
+    def _in_heading(self, cut: int) -> bool:
+        """Whether a cut would part a heading from the words below it."""
+        above = bisect_left(self._uncut_starts, cut) - 1
+        return above >= 0 and cut <= self._uncut_ends[above]
 
     def _weight(self, start: int, end: int) -> int:
         heavy = bisect_left(self._heavy, end) - bisect_left(self._heavy, start)

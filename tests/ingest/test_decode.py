@@ -11,6 +11,7 @@ from ingest.errors import ExtractError
 
 SAMPLES = {
     "cp1252": "Die schöne Frau hat einen Kaffee mit Kuchen gegessen. Größe und Maß: „fünf“.",
+    "latin-1": "A questão acha-se tão bem determinada, com tanta eloquencia e observação.",
     "cp1251": "Быстрая коричневая лиса прыгает через ленивую собаку, и все ей хлопают.",
     "cp1256": "القاهرة هي عاصمة جمهورية مصر العربية وأكبر مدنها من حيث عدد السكان والمساحة.",
     "gb18030": "中华人民共和国的专属经济区，为中华人民共和国领海以外并邻接领海的区域。",

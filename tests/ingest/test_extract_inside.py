@@ -5,6 +5,7 @@ import io
 import tarfile
 import zipfile
 from email.message import EmailMessage
+from pathlib import Path
 
 import formats
 import pytest
@@ -15,6 +16,8 @@ from ingest.extract import extract
 from ingest.mail import read_mail
 from ingest.sources import Skipped
 from ingest.worker import Workers
+
+DATA = Path(__file__).resolve().parent.parent / "data"
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +164,14 @@ def mail(**headers: str) -> EmailMessage:
 
 
 class TestMail:
+    def test_an_outlook_message_and_its_attachment_are_documents(self, workers):
+        data = (DATA / "msg_with_attachment.msg").read_bytes()
+        outer, inner = extract(data, name="m.msg", workers=workers)
+        assert outer.text.startswith("Subject: Email with Attachment\nFrom: Alice Example")
+        assert outer.text.endswith("This email contains an attachment.")
+        assert inner.source == "m.msg!test.txt"
+        assert inner.text.startswith("This is a test attachment file.")
+
     def test_headers_and_body_are_text(self, workers):
         message = mail(Subject="Größe", From="Ada <ada@b.c>", To="Bob <bob@b.c>")
         message.set_content("Hello Bob.\n")
