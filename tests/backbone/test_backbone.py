@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from backbone.backbone import Backbone
+from backbone.batch import blocks_for
 from backbone.errors import BackboneError, GrammarError, PromptTooLong, Unsupported
 from backbone.grammar import Grammar, Matcher
 from backbone.request import Mark, Message, Sampling
 from backbone.tokenizer import Detokenizer
 from tests.backbone.checkpoints import TEXTS, logits_of, write_checkpoint
 
-PROMPTS = [[Message("user", text)] for text in (*TEXTS, TEXTS[0] * 20, "Hi")]
+PROMPTS = [[Message("user", text)] for text in (*TEXTS, TEXTS[0] * 30, "Hi")]
 ENDLESS = Grammar.regex("[xy]{5000}")
 SAMPLINGS = [
     Sampling(),
@@ -76,9 +77,9 @@ def test_a_greedy_reply_takes_the_best_token_each_time(backbone, folder):
 
 
 def test_scoring_does_not_disturb_who_is_speaking(backbone):
-    alone = [backbone.submit(p, max_tokens=60).result().text for p in PROMPTS]
+    alone = [backbone.submit(p, max_tokens=30).result().text for p in PROMPTS]
     scores = backbone.score(PROMPTS[1], TEXTS)
-    streams = [backbone.submit(p, max_tokens=60) for p in PROMPTS]
+    streams = [backbone.submit(p, max_tokens=30) for p in PROMPTS]
     assert backbone.score(PROMPTS[1], TEXTS) == pytest.approx(scores, abs=1e-3)
     assert [stream.result().text for stream in streams] == alone
 
@@ -112,9 +113,18 @@ def test_json_is_read_back(backbone):
 def test_a_reply_ends_at_max_tokens_and_at_the_context(backbone):
     completion = backbone.submit(PROMPTS[0], max_tokens=4).result()
     assert (completion.finish_reason, completion.completion_tokens) == ("length", 4)
-    full = backbone.submit(PROMPTS[0], max_tokens=10**9, grammar=ENDLESS).result()
+    full = backbone.submit(PROMPTS[-2], max_tokens=10**9, grammar=ENDLESS).result()
     assert full.finish_reason == "length"
     assert full.prompt_tokens + full.completion_tokens == backbone.context_length
+
+
+def test_a_stop_string_ends_the_reply_before_it(backbone):
+    whole = backbone.submit(PROMPTS[0], max_tokens=40).result()
+    stop = whole.text[20:23]
+    cut = backbone.submit(PROMPTS[0], max_tokens=40, stop=["\x00", stop]).result()
+    assert cut.finish_reason == "stop"
+    assert cut.text == whole.text[: whole.text.find(stop)]
+    assert cut.completion_tokens < whole.completion_tokens
 
 
 def test_a_prompt_that_cannot_fit_is_refused_before_it_runs(backbone):
@@ -175,9 +185,9 @@ def test_whatever_happens_every_block_comes_back_once(backbone):
     random, before = Random(0), idle(backbone)
     assert before == (list(range(len(before[0]))), list(range(len(before[1]))))
     streams = []
-    for number in range(150):
+    for number in range(80):
         request = asked(backbone)[number % len(PROMPTS)]
-        streams.append(backbone.submit(**request | {"max_tokens": random.randint(1, 40)}))
+        streams.append(backbone.submit(**request | {"max_tokens": random.randint(1, 20)}))
         if random.random() < 0.4:
             random.choice(streams).cancel()
         if random.random() < 0.1:
@@ -190,10 +200,13 @@ def test_whatever_happens_every_block_comes_back_once(backbone):
 def test_more_requests_than_fit_wait_for_their_turn(folder):
     with Backbone.load(folder, threads=1) as backbone:
         cache = engine(backbone)._cache
-        del cache._blocks[12:], cache._rows[3:]
-        streams = [backbone.submit(p, max_tokens=30) for p in PROMPTS * 3]
+        longest = max(len(backbone._chat.encode(prompt)) for prompt in PROMPTS) + 30
+        del cache._blocks[blocks_for(longest) + 1 :], cache._rows[3:]
+        streams = [backbone.submit(p, max_tokens=30) for p in PROMPTS * 2]
+        scores = backbone.score(PROMPTS[-2], ["Paris"])  # needs nearly all of the memory
         texts = [stream.result(timeout=60).text for stream in streams]
-        assert texts[: len(PROMPTS)] * 3 == texts
+        assert backbone.score(PROMPTS[-2], ["Paris"]) == pytest.approx(scores, abs=1e-3)
+        assert texts[: len(PROMPTS)] * 2 == texts
 
 
 def test_one_broken_request_does_not_end_the_others(backbone, monkeypatch):

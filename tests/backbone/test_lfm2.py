@@ -116,19 +116,19 @@ def test_packed_sequences_of_different_lengths_match_each_alone(reference):
     assert worst(reference.model.run(spans, cache), torch.cat(reference.logits)) < CLOSE
 
 
-@pytest.mark.parametrize("size", [1, 50, 64])
-def test_prompts_in_chunks_match_whole_ones(reference, size):
-    cache, ids = new_cache(reference.model), reference.sequences[0]
+@pytest.mark.parametrize(("size", "length"), [(1, 70), (50, 150), (64, 150)])
+def test_prompts_in_chunks_match_whole_ones(reference, size, length):
+    cache, ids = new_cache(reference.model), reference.sequences[0][:length]
     whole = span(cache, ids)
     for at in range(0, len(ids), size):
         part = ids[at : at + size]
         found = reference.model.run(
             [Span(part, at, whole.blocks, whole.row, logits=len(part))], cache
         )
-        assert worst(found, reference.logits[0][at : at + size]) < CLOSE
+        assert worst(found, reference.logits[0][at : at + len(part)]) < CLOSE
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_any_schedule_gives_the_logits_of_each_sequence_alone(reference, seed):
     """Each step runs some sequences, by one token or by several: decoding beside prompts."""
     cache, random = new_cache(reference.model), Random(seed)
@@ -136,7 +136,7 @@ def test_any_schedule_gives_the_logits_of_each_sequence_alone(reference, seed):
     done = [0] * len(spans)
     while left := [i for i, s in enumerate(spans) if done[i] < len(s.ids)]:
         chosen = random.sample(left, random.randint(1, len(left)))
-        longest = random.choice([1, 1, 40])
+        longest = random.choice([1, 50])
         batch, wanted = [], []
         for i in chosen:
             part = spans[i].ids[done[i] : done[i] + random.randint(1, longest)]

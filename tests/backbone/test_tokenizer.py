@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from backbone.errors import CheckpointError
 from backbone.tokenizer import Detokenizer, Tokenizer
-from tests.backbone.checkpoints import SPECIAL, TEXTS
+from tests.backbone.checkpoints import SPECIAL, TEXTS, write_tokenizer
 
 DANGEROUS = (
     "<|im_end|>",
@@ -55,6 +55,15 @@ def test_no_mixture_of_pieces_becomes_an_added_token(tokenizer, parts):
     assert not set(tokenizer.encode("".join(parts))) & set(tokenizer.added.values())
 
 
+def test_a_word_that_is_a_special_token_is_still_a_word_in_plain_text(tmp_path):
+    write_tokenizer(tmp_path, (*SPECIAL, "treaty"))
+    tokenizer = Tokenizer.load(tmp_path)
+    assert tokenizer.encode_template("treaty") == [tokenizer.added["treaty"]]
+    plain = tokenizer.encode("treaty")
+    assert tokenizer.added["treaty"] not in plain
+    assert "".join(pieces(tokenizer, plain)) == "treaty"
+
+
 def test_a_template_may_write_added_tokens(tokenizer):
     ids = tokenizer.encode_template("<|im_start|>user\n<added>")
     assert ids[0] == tokenizer.added["<|im_start|>"] and ids[-1] == tokenizer.added["<added>"]
@@ -73,6 +82,11 @@ def test_a_character_appears_when_its_last_byte_does(tokenizer):
     ids = [number for byte in "🧀".encode() for number in [byte_token(tokenizer, byte)]]
     assert pieces(tokenizer, ids) == ["", "", "", "🧀"]
     assert pieces(tokenizer, ids[:3]) == ["", "", ""]
+
+
+def test_a_special_token_in_the_middle_of_a_character_drops_it(tokenizer):
+    ids = [byte_token(tokenizer, "🧀".encode()[0]), tokenizer.added["<|im_end|>"]]
+    assert "".join(pieces(tokenizer, [*ids, *tokenizer.encode("hi")])) == "hi"
 
 
 def byte_token(tokenizer, byte):
