@@ -8,20 +8,18 @@ from __future__ import annotations
 import gzip
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import PurePosixPath
 
 from ingest.draft import Member
 from ingest.errors import ExtractError, PasswordNeeded
-from ingest.sniff import GZIP, TAR, ZIP
+from ingest.sniff import DAMAGE, GZIP, TAR, ZIP
 
 ARCHIVES = frozenset((ZIP, TAR, GZIP))
 _LARGEST = 256 << 20  # bytes in one file
 _TOTAL = 1 << 30  # bytes in an archive
 _FILES = 10_000
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, NotImplementedError)
 
 
 def unpack(
@@ -39,7 +37,7 @@ def unpack(
             if count > _FILES or total > _TOTAL:
                 raise ExtractError("holds more than 10,000 files or 1 GB; the rest is not read")
             yield Member(safe_name(member.name), member.data)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ExtractError(f"a damaged or incomplete archive ({error})") from error
 
 
@@ -68,7 +66,7 @@ def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, passwords: Sequence
         try:
             with archive.open(entry, pwd=password.encode() if password else None) as stream:
                 return _bounded(stream.read(_LARGEST + 1), entry.filename)
-        except (RuntimeError, zipfile.BadZipFile, zlib.error):
+        except DAMAGE:  # a wrong password may look like damage
             if not locked:
                 raise
     raise PasswordNeeded("encrypted: give a password that opens it with --password")

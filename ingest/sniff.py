@@ -5,8 +5,12 @@ Knows media types; reads nothing beyond the bytes it is given.
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
+import tarfile
 import zipfile
+import zlib
 from io import BytesIO
 from pathlib import PurePosixPath
 
@@ -81,6 +85,11 @@ _MAIL_HEAD = re.compile(
     rb"(?:From |[A-Za-z][\w-]{1,40}:[^\n]*\n)(?:[ \t][^\n]*\n|[A-Za-z][\w-]{1,40}:[^\n]*\n){0,80}"
 )
 _MAIL_MARKS = re.compile(rb"^(?:Message-ID|MIME-Version|Received|Return-Path):", re.I | re.M)
+# What the standard library raises on archives that are damaged, each in its own way.
+DAMAGE: tuple[type[Exception], ...] = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, ValueError, RuntimeError, KeyError),
+)
 UNKNOWN = "not a text or a known document format"
 
 
@@ -112,7 +121,7 @@ def _zipped(data: bytes, suffix: str) -> str:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             names = archive.namelist()
             first = archive.read("mimetype")[:100] if "mimetype" in names else b""
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
+    except DAMAGE:
         if suffix in _DOCUMENTS:
             return _DOCUMENTS[suffix]
         raise ExtractError("a damaged or incomplete archive") from None

@@ -1,5 +1,6 @@
 """Files inside files: archives, mail, and what is told of the members that give nothing."""
 
+import contextlib
 import gzip
 import io
 import tarfile
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import formats
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.archive import safe_name
 from ingest.errors import ExtractError, PasswordNeeded
@@ -112,6 +115,15 @@ class TestArchives:
         data[at : at + 4] = b"\xff\xff\xff\xff"
         assert texts("x.zip", bytes(data), skip=skipped.append) == {"x.zip!a.txt": "kept"}
         assert "damaged" in skipped[0].reason
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.lists(st.tuples(st.integers(0, 250), st.integers(0, 255)), min_size=1, max_size=9))
+    def test_a_damaged_archive_is_read_as_far_as_it_goes_or_refused(self, changes):
+        data = bytearray(formats.zipped({"a.txt": "first " * 9, "b.txt": "second " * 9}))
+        for at, byte in changes:
+            data[at % len(data)] = byte
+        with contextlib.suppress(ExtractError):
+            extract(bytes(data), name="x.zip")
 
     def test_a_locked_archive_opens_with_its_password(self):
         data = _locked_zip("a.txt", b"the secret", "sesame")
