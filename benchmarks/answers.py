@@ -68,7 +68,11 @@ def reading(
 
 
 def declining(
-    everything: list[Question], asked: list[Question], encoder: Encoder, model: Backbone, folder: Path
+    everything: list[Question],
+    asked: list[Question],
+    encoder: Encoder,
+    model: Backbone,
+    folder: Path,
 ) -> tuple[float, float, int, int]:
     """Shares declined of the answerable and of those whose article left the index; citations, violations."""
     articles = sorted({q.article for q in everything})
@@ -92,21 +96,28 @@ def declining(
 
 def main() -> None:
     """Print a line a language, then the figures that pool them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--languages", nargs="*", default=LANGUAGES)
     parser.add_argument("--count", type=int, default=300, help="questions a set, at most")
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--only", choices=("reading", "declining"))
     given = parser.parse_args()
-    print(f"machine: {platform.processor() or platform.machine()}, model {given.model}, at most {given.count} questions a set")
+    print(
+        f"machine: {platform.processor() or platform.machine()}, model {given.model}, at most {given.count} questions a set"
+    )
     encoder = load_encoder("builtin", threads=1)
     wins, pooled, citations, violations = 0, [], 0, 0
     with Backbone.load(given.model, threads=1) as model:
         for lang in given.languages:
             everything = load(given.data, lang, "dev")
             sets = sorted({q.set for q in everything})
-            asked = {s: sample([q for q in everything if q.set == s and q.answers], given.count) for s in sets}
+            asked = {
+                s: sample([q for q in everything if q.set == s and q.answers], given.count)
+                for s in sets
+            }
             line = [lang]
             with tempfile.TemporaryDirectory() as folder:
                 if given.only != "declining":
@@ -114,22 +125,32 @@ def main() -> None:
                     results = {s: reading(qs, index, encoder, model) for s, qs in asked.items()}
                     index.close()
                     for s, r in results.items():
-                        line.append(f"{s} {r['right']:.3f} (overlap {r['lexical']:.3f}, F1 {r['f1']:.3f}, n {r['questions']}, {r['ms']:.0f} ms)")
+                        line.append(
+                            f"{s} {r['right']:.3f} (overlap {r['lexical']:.3f}, F1 {r['f1']:.3f}, n {r['questions']}, {r['ms']:.0f} ms)"
+                        )
                     total = sum(r["questions"] for r in results.values())
                     ours = sum(r["right"] * r["questions"] for r in results.values()) / total
                     theirs = sum(r["lexical"] * r["questions"] for r in results.values()) / total
                     wins += ours > theirs
                     line.append(f"all {ours:.3f} against {theirs:.3f}")
-                    pooled += [r for s, r in results.items() if lang == "en" and s in ("squad", "xquad")]
+                    pooled += [
+                        r for s, r in results.items() if lang == "en" and s in ("squad", "xquad")
+                    ]
                 if given.only != "reading":
                     some = sample([q for qs in asked.values() for q in qs], given.count)
-                    kept, lost, cited, wrong = declining(everything, some, encoder, model, Path(folder))
+                    kept, lost, cited, wrong = declining(
+                        everything, some, encoder, model, Path(folder)
+                    )
                     citations, violations = citations + cited, violations + wrong
-                    line.append(f"declined {lost:.3f} of the unanswerable, {kept:.3f} of the answerable")
+                    line.append(
+                        f"declined {lost:.3f} of the unanswerable, {kept:.3f} of the answerable"
+                    )
             print("  ".join(line), flush=True)
     if pooled:
         n = sum(r["questions"] for r in pooled)
-        print(f"squad + xquad-en pooled: {sum(r['right'] * r['questions'] for r in pooled) / n:.3f} right, overlap {sum(r['lexical'] * r['questions'] for r in pooled) / n:.3f}, n {n}")
+        print(
+            f"squad + xquad-en pooled: {sum(r['right'] * r['questions'] for r in pooled) / n:.3f} right, overlap {sum(r['lexical'] * r['questions'] for r in pooled) / n:.3f}, n {n}"
+        )
     if given.only != "declining":
         print(f"overlap beaten in {wins} of {len(given.languages)} languages")
     if given.only != "reading":

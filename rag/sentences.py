@@ -175,8 +175,8 @@ def rank(
     for i, (p, start, end) in enumerate(spans):
         text = passages[p][start:end]
         overlap = (own[i] + 0.3 * neighbour(i) + 0.2 * whole[p]) / (1.5 * mass)
-        shared = _merged([term for term in matches[i] if rarity[term.key] >= _RARE])
-        candidates.append(Candidate(p, start, end, text, overlap, shared))
+        rare = _merged([term for term in matches[i] if rarity[term.key] >= _RARE])
+        candidates.append(Candidate(p, start, end, text, overlap, rare))
     return sorted(candidates, key=lambda c: -c.overlap)
 
 

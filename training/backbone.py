@@ -65,7 +65,10 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden states; and the queries and keys [B, heads, T, 64], for the pointing loss."""
         b, t, _ = x.shape
-        q, k, v = (p(x).view(b, t, HEADS, HEAD).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            p(x).view(b, t, HEADS, HEAD).transpose(1, 2)
+            for p in (self.q_proj, self.k_proj, self.v_proj)
+        )
         q, k = _rotated(self.q_layernorm(q), cos, sin), _rotated(self.k_layernorm(k), cos, sin)
         out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.out_proj(out.transpose(1, 2).reshape(b, t, HIDDEN)), q, k
@@ -86,7 +89,9 @@ class ShortConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gate, scale, x = self.in_proj(x).chunk(3, -1)
         gated = F.pad(gate * x, (0, 0, 2, 0))
-        taps = self.conv.weight[:, 0].to(x.dtype)  # the kernel as three shifted products: faster than conv1d
+        taps = self.conv.weight[:, 0].to(
+            x.dtype
+        )  # the kernel as three shifted products: faster than conv1d
         mixed = gated[:, :-2] * taps[:, 0] + gated[:, 1:-1] * taps[:, 1] + gated[:, 2:] * taps[:, 2]
         return self.out_proj(scale * mixed)
 
@@ -122,8 +127,14 @@ class Reader(nn.Module):
         self.embedding_norm = Norm(HIDDEN)
         for name, p in self.named_parameters():
             if p.ndim > 1:
-                deep = 1 / math.sqrt(2 * LAYERS) if name.endswith(("out_proj.weight", "w2.weight")) else 1.0
-                nn.init.normal_(p, std=(0.02 if "embed" in name else p.shape[-1] ** -0.5 * 0.7) * deep)
+                deep = (
+                    1 / math.sqrt(2 * LAYERS)
+                    if name.endswith(("out_proj.weight", "w2.weight"))
+                    else 1.0
+                )
+                nn.init.normal_(
+                    p, std=(0.02 if "embed" in name else p.shape[-1] ** -0.5 * 0.7) * deep
+                )
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """ids [B, T] → normed hidden states [B, T, h], those before the last layer, its queries and keys."""
@@ -167,9 +178,14 @@ class Pointer(nn.Module):
         """
         states = self.norm(states)
         query = states[torch.arange(len(asked)), asked]
-        scores = (torch.einsum("nth,nh->nt", states, self.ask(query)) / math.sqrt(HIDDEN) + self.each(states)[..., 0]).float()
+        scores = (
+            torch.einsum("nth,nh->nt", states, self.ask(query)) / math.sqrt(HIDDEN)
+            + self.each(states)[..., 0]
+        ).float()
         scores = scores.masked_fill(~marks, -1e9)
-        scores = torch.cat((self.nothing(query).float(), scores[:, 1:]), 1)  # position 0 stands for none
+        scores = torch.cat(
+            (self.nothing(query).float(), scores[:, 1:]), 1
+        )  # position 0 stands for none
         return F.cross_entropy(scores, target)
 
 
@@ -234,7 +250,9 @@ def losses(
     scores = torch.einsum("mhd,mhtd->mht", q[row, :, at].float(), k[row].float()) / math.sqrt(HEAD)
     future = torch.arange(ids.shape[1], device=ids.device)[None, None] > at[:, None, None]
     looked = F.log_softmax(scores.masked_fill(future, -1e9), -1)
-    looked = -looked.gather(2, target.clamp(min=0)[:, None, None].expand(-1, HEADS, 1))[..., 0].mean(1)
+    looked = -looked.gather(2, target.clamp(min=0)[:, None, None].expand(-1, HEADS, 1))[
+        ..., 0
+    ].mean(1)
     asking = row[first]
     marks = (ids[asking] >= MARKS.start) & (ids[asking] < MARKS.stop)
     marks &= torch.arange(ids.shape[1], device=ids.device)[None] <= at[first][:, None]
@@ -242,7 +260,14 @@ def losses(
     b, t = light.nonzero(as_tuple=True)
     text = F.cross_entropy((hidden[b, t] @ head.T.to(hidden.dtype)).float(), ids[b, t + 1])
     copied = ~first & (target >= 0)
-    return reply[first].mean(), reply[~first].mean(), looked[first].mean(), looked[copied].sum() / copied.sum().clamp(min=1), pointed, text
+    return (
+        reply[first].mean(),
+        reply[~first].mean(),
+        looked[first].mean(),
+        looked[copied].sum() / copied.sum().clamp(min=1),
+        pointed,
+        text,
+    )
 
 
 WEIGHTS = (1.5, 1.0, 0.7, 0.5, 1.0, 0.1)  # of the losses, in their order
@@ -257,12 +282,30 @@ def prepare(data: Path, work: Path) -> None:
     work.mkdir(parents=True, exist_ok=True)
     chance = random.Random(1)
     if not (work / "tokenizer.json").exists():
-        reading.train_tokenizer(reading.tokenizer_texts(data, chance), VOCABULARY).save(str(work / "tokenizer.json"))
+        reading.train_tokenizer(reading.tokenizer_texts(data, chance), VOCABULARY).save(
+            str(work / "tokenizer.json")
+        )
         print("tokenizer done", flush=True)
     encoding = reading.Encoding(Tokenizer.from_file(str(work / "tokenizer.json")), chance)
     ids, pointers, starts, replies = [], [], [0], []
-    sources = [(n, lambda n=n: reading.qa_questions(data / "qa" / f"{n}.train.jsonl.zst", reading.QA[n], chance)) for n in reading.QA]
-    sources += [(n, lambda n=n: reading.cloze_questions(data / "text" / f"{n}.txt.zst", reading.CLOZE[n], chance)) for n in reading.CLOZE]
+    sources = [
+        (
+            n,
+            lambda n=n: reading.qa_questions(
+                data / "qa" / f"{n}.train.jsonl.zst", reading.QA[n], chance
+            ),
+        )
+        for n in reading.QA
+    ]
+    sources += [
+        (
+            n,
+            lambda n=n: reading.cloze_questions(
+                data / "text" / f"{n}.txt.zst", reading.CLOZE[n], chance
+            ),
+        )
+        for n in reading.CLOZE
+    ]
     for name, questions in sources:
         asked = made = tokens = 0
         for question in questions():
@@ -273,16 +316,29 @@ def prepare(data: Path, work: Path) -> None:
             made += 1
             tokens += len(example.ids)
             ids.append(example.ids)
-            pointers.append(np.concatenate((np.full(example.reply, -1, np.int16), example.pointers)))
+            pointers.append(
+                np.concatenate((np.full(example.reply, -1, np.int16), example.pointers))
+            )
             starts.append(starts[-1] + len(example.ids))
             replies.append(example.reply)
-        print(f"{name}: {made} examples of {asked} questions, {tokens / max(made, 1):.0f} tokens each", flush=True)
-    np.savez(work / "examples.npz", ids=np.concatenate(ids), pointers=np.concatenate(pointers), starts=np.array(starts), replies=np.array(replies))
+        print(
+            f"{name}: {made} examples of {asked} questions, {tokens / max(made, 1):.0f} tokens each",
+            flush=True,
+        )
+    np.savez(
+        work / "examples.npz",
+        ids=np.concatenate(ids),
+        pointers=np.concatenate(pointers),
+        starts=np.array(starts),
+        replies=np.array(replies),
+    )
 
 
 def native_bf16() -> bool:
     """Whether bf16 products are fast here; elsewhere they are emulated, many times slower than float32."""
-    return torch.cuda.is_available() or bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+    return torch.cuda.is_available() or bool(
+        getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    )
 
 
 def train(work: Path, minutes: float, rate: float, threads: int, start: Path | None) -> None:
@@ -300,7 +356,13 @@ def train(work: Path, minutes: float, rate: float, threads: int, start: Path | N
     rest = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "embed" not in n)]
     rest += pointer.parameters()
     optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(matrices, lr=1.5 * rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.Muon(
+            matrices,
+            lr=1.5 * rate,
+            momentum=0.95,
+            weight_decay=0.01,
+            adjust_lr_fn="match_rms_adamw",
+        ),
         torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
     for optimiser in optimisers:
@@ -318,7 +380,12 @@ def train(work: Path, minutes: float, rate: float, threads: int, start: Path | N
             optimiser.load_state_dict(old)
         spent, step, seen = saved["spent"], saved["step"], saved["seen"]
         batches.chance = np.random.default_rng(int(step))
-    began, mean, noted, saved_at = time.time() - spent, np.zeros(len(WEIGHTS)), time.time(), time.time()
+    began, mean, noted, saved_at = (
+        time.time() - spent,
+        np.zeros(len(WEIGHTS)),
+        time.time(),
+        time.time(),
+    )
     while True:
         for rows in batches.epoch():
             spent = time.time() - began
@@ -328,7 +395,9 @@ def train(work: Path, minutes: float, rate: float, threads: int, start: Path | N
                 return
             for optimiser in optimisers:
                 for group in optimiser.param_groups:
-                    group["lr"] = group["initial"] * min(1.0, (step + 1) / 150, max(0.02, (1 - done) / 0.4))
+                    group["lr"] = group["initial"] * min(
+                        1.0, (step + 1) / 150, max(0.02, (1 - done) / 0.4)
+                    )
             ids, places, light = (x.to(device) for x in batches.load(rows))
             with torch.autocast(device, torch.bfloat16, enabled=native_bf16()):
                 parts = losses(run, pointer, ids, places, light, model.embed_tokens.weight)
@@ -350,7 +419,15 @@ def train(work: Path, minutes: float, rate: float, threads: int, start: Path | N
                 _save(state, model, pointer, optimisers, spent, step, seen)
 
 
-def _save(path: Path, model: nn.Module, pointer: nn.Module, optimisers: list, spent: float, step: float, seen: float) -> None:
+def _save(
+    path: Path,
+    model: nn.Module,
+    pointer: nn.Module,
+    optimisers: list,
+    spent: float,
+    step: float,
+    seen: float,
+) -> None:
     temporary = path.with_suffix(".tmp")
     torch.save({"model": model.state_dict(), "pointer": pointer.state_dict(), "optimisers": [o.state_dict() for o in optimisers],
                 "spent": spent, "step": step, "seen": seen}, temporary)  # fmt: skip
@@ -365,9 +442,15 @@ def export(work: Path, out: Path) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     weights = torch.load(work / "state.pt", map_location="cpu")["model"]
-    save_file({f"model.{n}": w.to(torch.bfloat16).contiguous() for n, w in weights.items()}, out / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {f"model.{n}": w.to(torch.bfloat16).contiguous() for n, w in weights.items()},
+        out / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     (out / "config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
-    (out / "generation_config.json").write_text(json.dumps({"bos_token_id": 1, "eos_token_id": 4, "pad_token_id": 0}) + "\n")
+    (out / "generation_config.json").write_text(
+        json.dumps({"bos_token_id": 1, "eos_token_id": 4, "pad_token_id": 0}) + "\n"
+    )
     (out / "tokenizer_config.json").write_text(json.dumps({
         "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|startoftext|>", "eos_token": "<|im_end|>",
         "pad_token": "<|pad|>", "model_max_length": 2048, "clean_up_tokenization_spaces": False,
@@ -377,7 +460,9 @@ def export(work: Path, out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("act", choices=("prepare", "train", "export"))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/reader"))

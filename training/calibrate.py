@@ -38,11 +38,15 @@ def collect(data: Path, model: Backbone, count: int) -> dict[str, list]:
         articles = sorted({q.article for q in questions})
         kept = set(articles[::2])
         with tempfile.TemporaryDirectory() as folder:
-            index = build(Path(folder), (q.context for q in questions if q.article in kept), encoder)
+            index = build(
+                Path(folder), (q.context for q in questions if q.article in kept), encoder
+            )
             inside = sample([q for q in questions if q.article in kept], count)
             outside = sample([q for q in questions if q.article not in kept], count)
             for question in inside:
-                evidence = weigh(model, question.text, five(index, encoder, question), encoder=encoder)
+                evidence = weigh(
+                    model, question.text, five(index, encoder, question), encoder=encoder
+                )
                 gold = [question.answered_by(c.text) for c in evidence.candidates]
                 if any(gold):
                     found["choice"].append((lang, evidence.signals, gold))
@@ -80,7 +84,13 @@ def fit_choice(rows: list) -> list[float]:
     optimiser.step(closure)
     with torch.no_grad():
         z = (x @ weights).masked_fill(there == 0, -1e9)
-        for name, column in (("mixed", z), *((n, x[..., i].masked_fill(there == 0, -1e9)) for i, n in enumerate(("model", "overlap", "cosine", "passage")))):
+        for name, column in (
+            ("mixed", z),
+            *(
+                (n, x[..., i].masked_fill(there == 0, -1e9))
+                for i, n in enumerate(("model", "overlap", "cosine", "passage"))
+            ),
+        ):
             print(f"choice by {name}: {gold.gather(1, column.argmax(1, keepdim=True)).mean():.3f}")
     return [round(w, 4) for w in weights.tolist()]
 
@@ -109,26 +119,34 @@ def fit_support(rows: list, decline: float) -> tuple[list[float], float]:
     order = np.argsort(np.argsort(probability))
     auc = (order[labels].mean() - (labels.sum() - 1) / 2) / (~labels).sum()
     threshold = float(np.quantile(probability[labels], decline))
-    print(f"support: AUC {auc:.3f}; at {threshold:.3f}: declined {(probability[labels] < threshold).mean():.3f} of the answerable, {(probability[~labels] < threshold).mean():.3f} of the others")
+    print(
+        f"support: AUC {auc:.3f}; at {threshold:.3f}: declined {(probability[labels] < threshold).mean():.3f} of the answerable, {(probability[~labels] < threshold).mean():.3f} of the others"
+    )
     for lang in sorted({row[0] for row in rows}):
         here = np.array([row[0] == lang for row in rows])
-        print(f"  {lang}: {(probability[here & labels] < threshold).mean():.3f} {(probability[here & ~labels] < threshold).mean():.3f}")
+        print(
+            f"  {lang}: {(probability[here & labels] < threshold).mean():.3f} {(probability[here & ~labels] < threshold).mean():.3f}"
+        )
     return [round(w, 4) for w in [*raw.tolist(), bias.item()]], round(threshold, 4)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--count", type=int, default=300, help="questions of each kind a language")
-    parser.add_argument("--decline", type=float, default=0.10)
+    parser.add_argument("--decline", type=float, default=0.06)
     parser.add_argument("--out", type=Path, default=Path("rag/reader.json"))
     given = parser.parse_args()
     with Backbone.load(given.model, threads=1) as model:
         found = collect(given.data, model, given.count)
     choice = fit_choice(found["choice"])
     support, threshold = fit_support(found["support"], given.decline)
-    given.out.write_text(json.dumps({"choice": choice, "support": support, "threshold": threshold}) + "\n")
+    given.out.write_text(
+        json.dumps({"choice": choice, "support": support, "threshold": threshold}) + "\n"
+    )
 
 
 if __name__ == "__main__":

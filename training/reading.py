@@ -105,7 +105,9 @@ def qa_questions(path: Path, share: float, chance: random.Random) -> Iterator[Qu
             if chance.random() < 0.4:
                 yield Question(row["question"], (row["context"], *others), None, title)
             continue
-        spans = [(a["start"], a["start"] + len(a["text"])) for a in row["answers"] if a["start"] >= 0]
+        spans = [
+            (a["start"], a["start"] + len(a["text"])) for a in row["answers"] if a["start"] >= 0
+        ]
         if not spans:
             continue
         if chance.random() < 0.15:
@@ -114,7 +116,9 @@ def qa_questions(path: Path, share: float, chance: random.Random) -> Iterator[Qu
             if others:
                 yield Question(row["question"], tuple(others), None, title)
             continue
-        yield Question(row["question"], (row["context"], *others), min(spans, key=lambda s: s[1] - s[0]), title)
+        yield Question(
+            row["question"], (row["context"], *others), min(spans, key=lambda s: s[1] - s[0]), title
+        )
 
 
 _NUMBER = re.compile(r"^\d[\d.,]*$")
@@ -125,7 +129,11 @@ def cloze_questions(path: Path, count: int, chance: random.Random) -> Iterator[Q
     lang = path.name[:2]
     made = 0
     for text in documents(path):
-        paragraphs = [p.strip() for p in re.split(r"\n+", text) if 150 < len(p) < 1600 or (lang in "ko zh" and 80 < len(p) < 900)]
+        paragraphs = [
+            p.strip()
+            for p in re.split(r"\n+", text)
+            if 150 < len(p) < 1600 or (lang in "ko zh" and 80 < len(p) < 900)
+        ]
         title = text.strip().split("\n", 1)[0][:60]
         for at in range(0, min(len(paragraphs), 200), 25):
             for question in _cloze_of(paragraphs[at : at + 25], title, lang, chance):
@@ -145,7 +153,12 @@ def _cloze_of(
         for word in re.finditer(r"\w[\w.,]*\w|\w", paragraph):
             w = word.group()
             number = bool(_NUMBER.match(w)) and len(w) >= 2
-            name = len(w) >= 4 and w[0].isupper() and word.start() > 2 and paragraph[word.start() - 2] not in ".!?\n"
+            name = (
+                len(w) >= 4
+                and w[0].isupper()
+                and word.start() > 2
+                and paragraph[word.start() - 2] not in ".!?\n"
+            )
             hangul = lang == "ko" and len(w) >= 3
             if number or name or hangul:
                 places[w].append((p, word.start(), word.end()))
@@ -166,7 +179,12 @@ def _cloze_of(
         others = [p for i, p in enumerate(paragraphs) if i not in (asked, gold)]
         others = sorted(others, key=lambda p: -len(keys & {t.key for t in terms(p)}))[:4]
         others = [p for p in others if word not in p]
-        yield Question(question, (paragraphs[gold], *others), at[gold], title if chance.random() < 0.5 else None)
+        yield Question(
+            question,
+            (paragraphs[gold], *others),
+            at[gold],
+            title if chance.random() < 0.5 else None,
+        )
 
 
 def _ask(paragraph: str, span: tuple[int, int], lang: str, chance: random.Random) -> str:
@@ -175,7 +193,11 @@ def _ask(paragraph: str, span: tuple[int, int], lang: str, chance: random.Random
     word = paragraph[slice(*span)]
     year = bool(re.fullmatch(r"1\d{3}|20\d{2}", word))
     ask = ASK[lang][0 if year else 1 if _NUMBER.match(word) else 2]
-    kept = [w for w in (paragraph[start : span[0]] + " " + paragraph[span[1] : end]).split() if chance.random() > 0.25]
+    kept = [
+        w
+        for w in (paragraph[start : span[0]] + " " + paragraph[span[1] : end]).split()
+        if chance.random() > 0.25
+    ]
     first = chance.randrange(max(1, len(kept) - 14)) if len(kept) > 14 else 0
     return f"{ask} {' '.join(kept[first : first + 14])}?"
 
@@ -205,7 +227,14 @@ class Encoding:
         if question.answer is not None:
             start, end = question.answer
             home = order.index(0)
-            gold = next((k for k, c in enumerate(chosen) if c.passage == home and c.start <= start and end <= c.end), None)
+            gold = next(
+                (
+                    k
+                    for k, c in enumerate(chosen)
+                    if c.passage == home and c.start <= start and end <= c.end
+                ),
+                None,
+            )
             if gold is None:
                 return None
         content = reader_prompt.message(question.text, chosen, headings).content
@@ -216,11 +245,17 @@ class Encoding:
         whole = np.array([*ids, *self._after, *reply], np.uint16)
         return Example(whole, len(whole) - len(reply), np.array(pointers, np.int16))
 
-    def _content(self, content: tuple[str | Mark, ...]) -> tuple[list[int], list[tuple[int, int]], dict[int, int]]:
+    def _content(
+        self, content: tuple[str | Mark, ...]
+    ) -> tuple[list[int], list[tuple[int, int]], dict[int, int]]:
         """Ids, the character span in its sentence of each (-1 outside), and where sentence k is closed."""
         ids, spans, marks = list(self._before), [(-1, -1)] * len(self._before), {}
         offset = -len(str(content[0]))  # the question: not part of a sentence
-        texts = iter(self._tokenizer.encode_batch([p for p in content if isinstance(p, str)], add_special_tokens=False))
+        texts = iter(
+            self._tokenizer.encode_batch(
+                [p for p in content if isinstance(p, str)], add_special_tokens=False
+            )
+        )
         for part in content:
             if isinstance(part, Mark):
                 if part.token != "<m>":
@@ -283,7 +318,7 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int) -> Tokenizer:
 
 def tokenizer_texts(data: Path, chance: random.Random) -> Iterator[str]:
     """About 2.5 MB of text for each of the nine languages: questions, their paragraphs, and plain text."""
-    room = Counter(dict.fromkeys("en de es fr pt ja zh ko ar".split(), 2_500_000))
+    room = Counter(dict.fromkeys(["en", "de", "es", "fr", "pt", "ja", "zh", "ko", "ar"], 2_500_000))
     for name in QA:
         lang = name[:2]
         for row in rows(data / "qa" / f"{name}.train.jsonl.zst"):

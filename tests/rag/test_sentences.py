@@ -37,16 +37,16 @@ def texts(text: str) -> list[str]:
             ],
         ),
         (
-            "Name: Ada Lovelace; Born: 1815; Field: mathematics, engines\nName: Alan Turing; Born: 1912",
+            "Name: Ada Lovelace; Born: 1815; Field: mathematics\nName: Alan Turing; Born: 1912",
             [
-                "Name: Ada Lovelace; Born: 1815; Field: mathematics, engines",
+                "Name: Ada Lovelace; Born: 1815; Field: mathematics",
                 "Name: Alan Turing; Born: 1912",
             ],
         ),
         (
-            "The shop is closed on the following days of the week, all year:\n1. Sundays\n2. Mondays",
+            "The shop is closed on the following days, all the year:\n1. Sundays\n2. Mondays",
             [
-                "The shop is closed on the following days of the week, all year:",
+                "The shop is closed on the following days, all the year:",
                 "1. Sundays",
                 "2. Mondays",
             ],
