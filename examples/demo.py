@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RAG = Path(sys.executable).with_name("rag")
-ASKED = 4  # of the questions that have an answer; the last question has none
+ASKED = 5  # of the questions that have an answer; the last question has none
 
 ANSWERED, DECLINED = 0, 3
 
