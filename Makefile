@@ -33,8 +33,9 @@ check: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/installed-dev
-	$(BIN)/python -m benchmarks.retrieval
-	$(BIN)/python -m benchmarks.answers
+	@test -d "$(DATA)" || { echo "the questions are not part of the clone: make bench DATA=FOLDER" >&2; exit 1; }
+	$(BIN)/python -m benchmarks.retrieval --data "$(DATA)"
+	$(BIN)/python -m benchmarks.answers --data "$(DATA)"
 
 # A leftover build/ folder would be packed into the next wheel, so it goes before and after.
 wheel: $(VENV)/installed-dev
