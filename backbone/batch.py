@@ -57,7 +57,7 @@ class Batch:
     written: Tensor | None  # [W] the tokens that have a slot; None = all of them
     starts: tuple[int, ...]  # [S + 1] cumulative counts of tokens
     ends: tuple[int, ...]  # [S] length of each sequence, this batch included
-    blocks: Tensor  # [S, blocks of the longest], filled up with the last
+    blocks: Tensor  # [S, blocks in use of the longest], filled up with the last
     rows: Tensor  # [S]
     taps: Tensor  # [kernel - 1, T]
     kept: Tensor  # [S, rows remembered a sequence]
@@ -79,7 +79,7 @@ class Batch:
             for token in range(end - span.logits, end)
         ]
         starts = (0, *accumulate(counts))
-        tables = [list(span.blocks) for span in spans]
+        tables = [list(span.blocks[: blocks_for(span.end)]) for span in spans]
         longest = max(map(len, tables))
         blocks = tensor([table + table[-1:] * (longest - len(table)) for table in tables])
         sequences = torch.arange(len(spans), device=device)

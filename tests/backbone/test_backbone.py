@@ -113,7 +113,7 @@ def test_json_is_read_back(backbone):
 def test_a_reply_ends_at_max_tokens_and_at_the_context(backbone):
     completion = backbone.submit(PROMPTS[0], max_tokens=4).result()
     assert (completion.finish_reason, completion.completion_tokens) == ("length", 4)
-    full = backbone.submit(PROMPTS[-2], max_tokens=10**9, grammar=ENDLESS).result()
+    full = backbone.submit(PROMPTS[-2], max_tokens=10**9, grammar=ENDLESS).result(timeout=60)
     assert full.finish_reason == "length"
     assert full.prompt_tokens + full.completion_tokens == backbone.context_length
 

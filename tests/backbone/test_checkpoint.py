@@ -143,6 +143,19 @@ def test_a_large_model_stays_bfloat16_only_where_that_is_fast(broken, monkeypatc
         assert backbone.submit([Message("user", "hello")], max_tokens=3).result().completion_tokens
 
 
+def test_what_must_be_exact_is_float32_in_a_bfloat16_model(broken, monkeypatch):
+    def halve(tensors):
+        tensors.update({n: t.bfloat16() for n, t in tensors.items() if "norm" not in n})
+
+    change_tensors(broken, halve)
+    monkeypatch.setattr(checkpoint, "SMALL", 0)
+    monkeypatch.setattr(checkpoint, "bfloat16_is_fast", lambda: True)
+    weights = checkpoint.SafeTensors.open(broken)
+    stored = load_file(broken / "model.safetensors")["model.embedding_norm.weight"]
+    assert weights.take("model.embedding_norm.weight", 32).dtype is torch.bfloat16
+    assert torch.equal(weights.take("model.embedding_norm.weight", 32, exact=True), stored)
+
+
 def test_weights_are_mapped_and_not_read_before_they_are_used(tmp_path):
     """50 MB of them take next to no memory."""
     folder = write_checkpoint(tmp_path / "large", vocab_size=400_000)
