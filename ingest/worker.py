@@ -173,13 +173,14 @@ def serve(memory: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to act on
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a parser prints must not get among the replies
+    swollen = max(_SWOLLEN, _peak())  # Linux begins with what the parent held at the time
     while line := requests.readline():
         request = json.loads(line)
         data = requests.read(request.pop("size"))
         _count_work(request.pop("timeout"))
         reply = _answer(request, data)
         _count_work(0)
-        _send(replies, reply | {"swollen": _peak() > _SWOLLEN})
+        _send(replies, reply | {"swollen": _peak() > swollen})
         replies.flush()
     os._exit(0)  # xberg's threads crash in Python's own ending
 

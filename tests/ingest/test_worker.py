@@ -69,6 +69,18 @@ def test_no_process_is_started_before_one_is_needed_or_left_behind():
     assert children() == before
 
 
+def test_a_worker_is_kept_however_much_memory_the_program_around_it_holds():
+    ballast = b"x" * 700_000_000
+    before = children()
+    with Workers() as workers:
+        read(workers)
+        first = children() - before
+        read(workers)
+        assert len(first) == 1
+        assert children() - before == first
+    assert ballast
+
+
 def test_a_file_that_takes_too_long_is_given_up_and_the_next_one_is_read():
     with Workers(timeout=0.5) as workers:
         with pytest.raises(ExtractError, match=r"took longer than 0\.5 seconds"):
