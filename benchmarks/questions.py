@@ -57,6 +57,8 @@ def load(data: Path, lang: str, split: str, *, leave_out: Sequence[str] = ()) ->
         if name in leave_out:
             continue
         for row in rows(path):
+            if not row["question"].strip():
+                continue
             answers = () if row["is_impossible"] else tuple(a["text"] for a in row["answers"])
             article = row.get("title_en") or row["title"] or row["context"][:40]
             found.append(Question(row["question"], answers, row["context"], article, lang, name))
