@@ -6,9 +6,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-install = echo "installing $(1) into $(VENV); the first time this takes some minutes" && \
-  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '$(1)'
-
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-all check bench wheel clean
 
@@ -48,16 +45,12 @@ clean:
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 # The stamp files hold the time of the last install; pyproject.toml decides whether it is still good.
-$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
-	@$(call install,.)
-	@touch $@
-
-$(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
-	@$(call install,.[test])
-	@touch $@
-
-$(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
-	@$(call install,.[test,dev,bench])
+$(VENV)/installed: extras =
+$(VENV)/installed-test: extras = [test]
+$(VENV)/installed-dev: extras = [test,dev,bench]
+$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
+	@echo "installing ragbone$(extras) into $(VENV); the first time this takes some minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(extras)'
 	@touch $@
 
 $(VENV)/bin/python:
