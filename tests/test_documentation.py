@@ -11,15 +11,23 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MAP = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 COMMANDS = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+LIBRARY = (ROOT / "docs/library.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def rag(*arguments: str, cwd: Path = ROOT) -> str:
+    """What the command prints, on either stream, on a wide terminal."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import cli; cli.main()"
+    command = [sys.executable, "-c", code, *arguments]
+    wide = {"COLUMNS": "200", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        command, cwd=cwd, env=wide, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    return done.stdout.decode("utf-8")
+
+
 def help_of(*command: str) -> str:
-    """What `rag COMMAND --help` prints on a wide terminal."""
-    code = f"import sys, cli; sys.argv = {['rag', *command, '--help']!r}; cli.main()"
-    wide = {"COLUMNS": "200", "TERM": "dumb"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=wide, capture_output=True)
-    return done.stdout.decode()
+    return rag(*command, "--help")
 
 
 def commands_of(help_text: str) -> set[str]:
@@ -69,6 +77,26 @@ def test_the_python_in_the_readme_runs(tmp_path, capsys, monkeypatch):
     for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
         exec(compile(block, "README.md", "exec"), {})
     assert "Christopher Latham Sholes" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_transcript_in_the_readme_is_what_the_command_prints(tmp_path):
+    shutil.copytree(ROOT / "examples/documents", tmp_path / "examples/documents")
+    rag("index", "examples/documents", cwd=tmp_path)
+    shown = re.findall(r'^\$ rag ask "(.*)"\n((?:(?!\$|```).*\n)+)', README, re.MULTILINE)
+    assert len(shown) >= 3
+    for question, lines in shown:
+        printed = rag("ask", question, cwd=tmp_path)
+        assert set(lines.splitlines()) <= {"", *printed.splitlines()}
+
+
+def test_the_methods_described_are_methods():
+    from rag import Rag
+
+    rows = re.findall(r"^\| (`.*?) \|", LIBRARY, re.MULTILINE)
+    names = {name for row in rows for name in re.findall(r"`(\w+)\(", row)}
+    assert {"index", "search", "ask"} <= names
+    assert not [name for name in names if not hasattr(Rag, name)]
 
 
 def test_links_between_the_pages_lead_somewhere():
