@@ -7,15 +7,12 @@ A folder of data holds `qa/<language>/<name>.<train|dev>.jsonl.zst`: one object 
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import zstandard
-
+from benchmarks.collections import rows
 from ingest.chunk import chunk
 from ingest.document import Chunk, Document, Hit
 from ingest.encode import Encoder
@@ -38,15 +35,6 @@ class Question:
         """Whether a quote holds an accepted answer, white space and case aside."""
         folded = " ".join(quote.casefold().split())
         return any(" ".join(a.casefold().split()) in folded for a in self.answers)
-
-
-def rows(path: Path) -> Iterator[dict]:
-    """The objects of a compressed JSON lines file."""
-    with path.open("rb") as raw:
-        reader = zstandard.ZstdDecompressor().stream_reader(raw)
-        for line in io.TextIOWrapper(reader, encoding="utf-8"):
-            if line.strip():
-                yield json.loads(line)
 
 
 def load(data: Path, lang: str, split: str, *, leave_out: Sequence[str] = ()) -> list[Question]:

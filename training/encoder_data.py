@@ -7,7 +7,6 @@ and `text/<lang>_<name>.txt.zst`: no other files. Knows nothing of models.
 from __future__ import annotations
 
 import io
-import json
 import random
 import re
 import zlib
@@ -16,20 +15,14 @@ from pathlib import Path
 
 import zstandard
 
+from benchmarks.collections import rows
+
 NO_DERIVATIVES = ("korquad1-dev",)
 LANGUAGES = ("ar", "de", "en", "es", "fr", "ja", "ko", "pt", "zh")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _SENTENCE_END = re.compile(r"(?<=[.!?؟])\s+|(?<=[。！？])|\n+")
 
 Pair = tuple[str, str]
-
-
-def rows(path: Path) -> Iterator[dict]:
-    """The objects of one compressed JSON lines file."""
-    with path.open("rb") as raw:
-        for line in io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(raw), "utf-8"):
-            if line.strip():
-                yield json.loads(line)
 
 
 def held_out(data: Path) -> set[str]:

@@ -17,13 +17,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.collections import Collection, Measures, Passage, measure
+from benchmarks.collections import Collection, Measures, Passage, measure, rows
 from benchmarks.retrieval import build
 from ingest.document import Hit
 from ingest.encode import Encoder, load_encoder
 from ingest.index import LocalIndex
 from rag.retrieve import CANDIDATES, fuse
-from training.encoder_data import held_out, paragraphs, rows, sentences
+from training.encoder_data import held_out, paragraphs, sentences
 
 LANGUAGES = ("ar", "en", "es", "fr", "ja", "pt", "zh")
 WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)

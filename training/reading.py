@@ -8,7 +8,6 @@ Only `*.train.*` and `text/` are read.
 from __future__ import annotations
 
 import io
-import json
 import random
 import re
 from collections import Counter, defaultdict
@@ -21,6 +20,7 @@ import zstandard
 from tokenizers import Tokenizer
 
 from backbone.request import Mark
+from benchmarks.collections import rows
 from rag import reader_prompt
 from rag.sentences import Candidate, rank, split, terms
 
@@ -32,9 +32,7 @@ QA = {  # how often each question is asked
 CLOZE = {"en_wikipedia": 2000, "ko_wikipedia": 2500, "de_gesetze": 2000}  # questions made
 ASK = {  # when, how many, what
     "en": ("when", "how many", "what"), "de": ("wann", "wie viele", "was"),
-    "ko": ("언제", "얼마나", "무엇"), "fr": ("quand", "combien", "quel"),
-    "pt": ("quando", "quantos", "qual"), "es": ("cuándo", "cuántos", "qué"),
-    "zh": ("何时", "多少", "什么"),
+    "ko": ("언제", "얼마나", "무엇"),
 }  # fmt: skip
 LONGEST = 800  # tokens of an example
 
@@ -56,15 +54,6 @@ class Example:
     ids: np.ndarray  # uint16 [n]
     reply: int  # where the reply begins
     pointers: np.ndarray  # int16 [n - reply]
-
-
-def rows(path: Path) -> Iterator[dict]:
-    """The objects of a compressed JSON lines file."""
-    with path.open("rb") as raw:
-        reader = zstandard.ZstdDecompressor().stream_reader(raw)
-        for line in io.TextIOWrapper(reader, encoding="utf-8"):
-            if line.strip():
-                yield json.loads(line)
 
 
 def documents(path: Path) -> Iterator[str]:
