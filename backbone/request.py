@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,30 @@ Content = str | tuple[str | Mark, ...]
 
 ROLES = ("system", "user", "assistant", "tool")
 
-FinishReason = Literal["stop", "length", "cancelled", "error"]
+FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function that a model wants called. `id` ties the result to it, where a protocol needs one."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation; `role` is one of ROLES."""
+    """One turn of a conversation; `role` is one of ROLES.
+
+    `tool_calls` are what an assistant's turn called, besides its content; `call_id` says which of
+    them a tool's turn answers.
+    """
 
     role: str
     content: Content
+    tool_calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse other roles: templates write them unchecked, so a role could forge a turn."""
@@ -47,8 +62,11 @@ class Message:
 class Sampling:
     """How the next token is chosen. The default is greedy.
 
-    `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1 switch
-    each filter off. With a `seed` the same request gives the same tokens, alone or in a batch.
+    `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0, the penalties 0 and
+    `repetition_penalty` 1 switch each filter off. `presence_penalty` and `frequency_penalty` are
+    OpenAI's: subtracted from the logits of tokens of the reply, once and for each time. `logit_bias`
+    is (token id, added to its logit). With a `seed` the same request gives the same tokens, alone
+    or in a batch.
     """
 
     temperature: float = 0.0
@@ -56,6 +74,9 @@ class Sampling:
     top_p: float = 1.0
     min_p: float = 0.0
     repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -66,6 +87,8 @@ class Sampling:
             "top_p": (0 < self.top_p <= 1, "in (0, 1]"),
             "min_p": (0 <= self.min_p <= 1, "in [0, 1]"),
             "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
+            "presence_penalty": (-2 <= self.presence_penalty <= 2, "in [-2, 2]"),
+            "frequency_penalty": (-2 <= self.frequency_penalty <= 2, "in [-2, 2]"),
         }
         for name, (good, wanted) in ranges.items():
             if not good:
@@ -78,14 +101,36 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of a completion: its text and bytes, log-probability, and the likeliest instead.
+
+    `top` holds (token id, text, log-probability), the likeliest first. Natural logarithms, under
+    the model alone: before sampling and grammar.
+    """
+
+    id: int
+    text: str
+    raw: bytes
+    logprob: float
+    top: tuple[tuple[int, str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
-    """What a request produced. `text` includes special tokens the grammar asked for (`<s3>`)."""
+    """What a request produced. `text` includes special tokens the grammar asked for (`<s3>`).
+
+    `tool_calls` are what it called; the text of the calls is not in `text`. `cached_tokens` of the
+    prompt were not run again. `logprobs`, one for each token, when they were asked for.
+    """
 
     text: str
     finish_reason: FinishReason
     prompt_tokens: int = 0
     completion_tokens: int = 0
     logprob: float = 0.0  # sum over the completion's tokens, natural logarithm
+    tool_calls: tuple[ToolCall, ...] = ()
+    cached_tokens: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Stream:

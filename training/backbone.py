@@ -15,13 +15,16 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from training.muon import Muon
 from training.reader_model import (
     ATTENTION,
     FEED,
@@ -105,7 +108,9 @@ def prepare(data: Path, work: Path) -> None:
     from tokenizers import Tokenizer
 
     from training import reading
+    from training.encoder_data import held_out
 
+    held = held_out(data)
     work.mkdir(parents=True, exist_ok=True)
     chance = random.Random(1)
     if not (work / "tokenizer.json").exists():
@@ -119,7 +124,7 @@ def prepare(data: Path, work: Path) -> None:
         (
             n,
             lambda n=n: reading.qa_questions(
-                data / "qa" / f"{n}.train.jsonl.zst", reading.QA[n], chance
+                data / "qa" / f"{n}.train.jsonl.zst", reading.QA[n], chance, held
             ),
         )
         for n in reading.QA
@@ -171,7 +176,7 @@ def native_bf16() -> bool:
 def train(work: Path, minutes: float, rate: float, threads: int, start: Path | None) -> None:
     """Train for so many minutes, or go on from the last checkpoint; the rate decays over the last 40 %.
 
-    `start` is the state of an earlier run whose weights a new run begins with.
+    `start` is an exported model whose weights a new run begins with.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(1)
@@ -183,13 +188,7 @@ def train(work: Path, minutes: float, rate: float, threads: int, start: Path | N
     rest = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "embed" not in n)]
     rest += pointer.parameters()
     optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(
-            matrices,
-            lr=1.5 * rate,
-            momentum=0.95,
-            weight_decay=0.01,
-            adjust_lr_fn="match_rms_adamw",
-        ),
+        Muon(matrices, lr=1.5 * rate),
         torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
     for optimiser in optimisers:
@@ -198,7 +197,8 @@ def train(work: Path, minutes: float, rate: float, threads: int, start: Path | N
     spent = step = seen = 0.0
     state = work / "state.pt"
     if start is not None and not state.exists():
-        model.load_state_dict(torch.load(start, map_location=device)["model"])
+        weights = load_file(start / "model.safetensors", device=device)
+        model.load_state_dict({n.removeprefix("model."): w.float() for n, w in weights.items()})
     if state.exists():
         saved = torch.load(state, map_location=device)
         model.load_state_dict(saved["model"])
@@ -263,10 +263,6 @@ def _save(
 
 def export(work: Path, out: Path) -> None:
     """Write the official layout: config.json, model.safetensors (bf16), tokenizer.json, chat template."""
-    import shutil
-
-    from safetensors.torch import save_file
-
     out.mkdir(parents=True, exist_ok=True)
     weights = torch.load(work / "state.pt", map_location="cpu")["model"]
     save_file(
@@ -297,7 +293,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--start", type=Path, help="state.pt of an earlier run")
+    parser.add_argument("--start", type=Path, help="folder of an exported model")
     given = parser.parse_args()
     if given.act == "prepare":
         if given.data is None:

@@ -204,9 +204,10 @@ def train(
         for kind, found in pairs.items()
     }
     losses: dict[str, torch.nn.Module] = dict.fromkeys(sets, ranking)
-    placed = Dataset.from_dict({"text": texts, "label": targets.astype(np.float32)})
-    sets["taught"] = placed.with_format("torch", columns=["label"], output_all_columns=True)
-    losses["taught"] = EmbedDistillLoss(model, distance_metric="cosine")
+    if texts:
+        placed = Dataset.from_dict({"text": texts, "label": targets.astype(np.float32)})
+        sets["taught"] = placed.with_format("torch", columns=["label"], output_all_columns=True)
+        losses["taught"] = EmbedDistillLoss(model, distance_metric="cosine")
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(options.work),
         num_train_epochs=options.epochs,
@@ -221,7 +222,7 @@ def train(
         report_to="none",
         logging_steps=25,
         use_cpu=True,
-        seed=0,
+        seed=options.seed,
     )
     optimizer = torch.optim.SparseAdam(model.parameters(), lr=options.rate)
     trainer = SparseTrainer(
@@ -252,15 +253,13 @@ def save(tokenizer: Tokenizer, table: np.ndarray, out: Path, card: str) -> None:
     (out / "README.md").write_text(card, encoding="utf-8")
 
 
-def make(options: argparse.Namespace) -> None:
-    """Makes the encoder, step by step."""
+def from_teacher(
+    options: argparse.Namespace, rng: random.Random
+) -> tuple[Tokenizer, np.ndarray, list[str], np.ndarray]:
+    """Tokenizer and first table, and short texts with where the teacher puts them."""
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
-    torch.set_num_threads(options.threads)
-    options.work.mkdir(parents=True, exist_ok=True)
-    rng = random.Random(0)
     by_language = single_texts(options.data, count=options.taught, rng=rng)
     texts = [text for found in by_language.values() for text in found]
     # Eager attention: the fused one prepares itself anew for every length, which costs more here.
@@ -279,10 +278,37 @@ def make(options: argparse.Namespace) -> None:
         here = np.array([count[p] for p in pieces]) / count.total()
         share[len(SPECIAL) :] = np.maximum(share[len(SPECIAL) :], here)
     mean, projection = whitening(tokens[len(SPECIAL) :], options.size)
-    tokenizer = cut_tokenizer(scored, pieces)
-    table = torch.from_numpy(first_table((tokens - mean) @ projection, share))
-    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, table)], device="cpu")
+    table = first_table((tokens - mean) @ projection, share)
     targets = (vectors - vectors.mean(0)) @ projection
+    return cut_tokenizer(scored, pieces), table, texts, targets
+
+
+def from_earlier(folder: Path) -> tuple[Tokenizer, np.ndarray]:
+    """Tokenizer and table of an encoder that this script made."""
+    from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
+
+    module = folder / "0_StaticEmbedding"
+    table = load_file(module / "model.safetensors")["embedding.weight"]
+    return Tokenizer.from_file(str(module / "tokenizer.json")), table.astype(np.float32)
+
+
+def make(options: argparse.Namespace) -> None:
+    """Makes the encoder, step by step."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    torch.set_num_threads(options.threads)
+    options.work.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(options.seed)
+    if options.start is None:
+        tokenizer, table, texts, targets = from_teacher(options, rng)
+    else:
+        tokenizer, table = from_earlier(options.start)
+        texts, targets = [], np.zeros((0, table.shape[1]))
+    static = StaticEmbedding(tokenizer, torch.from_numpy(table))
+    model = SentenceTransformer(modules=[static], device="cpu")
     pairs = gather_pairs(options.data, rng, options.sentences)
     print({kind: len(found) for kind, found in pairs.items()})
     train(model, pairs, texts, targets, options)
@@ -295,7 +321,9 @@ def main() -> None:
     """Reads the options; the defaults are what the built-in encoder was made with."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     add = parser.add_argument
-    add("--teacher", required=True, help="a sentence-transformers model")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--teacher", help="a sentence-transformers model")
+    source.add_argument("--start", type=Path, help="folder of an earlier result, to train on")
     add("--data", required=True, type=Path)
     add("--out", required=True, type=Path)
     add("--tokens", type=int, default=46_500)
@@ -307,6 +335,7 @@ def main() -> None:
     add("--rate", type=float, default=2e-3, help="of learning, at its highest")
     add("--batch", type=int, default=2048)
     add("--epochs", type=float, default=1.0)
+    add("--seed", type=int, default=0, help="of the choice of pairs")
     add("--threads", type=int, default=1)
     add("--work", type=Path, default=Path("build/encoder"), help="keeps what the teacher said")
     make(parser.parse_args())
