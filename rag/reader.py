@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ingest.document import Hit
 from rag.answer import Quote, Reason, Usage
 from rag.reader_prompt import NOTHING, choose, closing, message
-from rag.sentences import Candidate, rank
+from rag.sentences import Candidate, paired, rank
 
 if TYPE_CHECKING:
     from ingest.encode import Encoder
@@ -52,19 +52,23 @@ class Evidence:
 
     `signals[i]` belongs to `candidates[i]`: log-probability of its mark, overlap, cosine to the
     question, and its hit's score. `support` describes the hits as a whole (see `_support`).
+    `paired` says that the question's script has no short words, so that overlap counts pairs of
+    characters: it then means more, and the cosine less.
     """
 
     candidates: tuple[Candidate, ...]
     signals: tuple[tuple[float, ...], ...]
     support: tuple[float, ...]
+    paired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Fitted weights: `choice` of a candidate's signals, `support` of the hits (the bias last), and
-    the probability of support below which a question is declined."""
+    """Fitted weights: of a candidate's signals, by the question's script; of the support (the last
+    one its bias); and the probability of support below which a question is declined."""
 
     choice: tuple[float, ...]
+    choice_paired: tuple[float, ...]
     support: tuple[float, ...]
     threshold: float
 
@@ -73,17 +77,34 @@ class Mixture:
     def load(cls) -> Mixture:
         """The weights that were fitted for the built-in model."""
         values = json.loads(Path(__file__).with_name("reader.json").read_text(encoding="utf-8"))
-        return cls(tuple(values["choice"]), tuple(values["support"]), values["threshold"])
+        return cls(
+            choice=tuple(values["choice"]),
+            choice_paired=tuple(values["choice_paired"]),
+            support=tuple(values["support"]),
+            threshold=values["threshold"],
+        )
+
+    def shares(self, evidence: Evidence) -> list[float]:
+        """How likely each candidate is the one that holds the answer; together 1."""
+        weights = self.choice_paired if evidence.paired else self.choice
+        values = [_dot(weights, signals) for signals in evidence.signals]
+        most = max(values)
+        powers = [math.exp(value - most) for value in values]
+        return [power / sum(powers) for power in powers]
 
     def best(self, evidence: Evidence) -> int:
         """The candidate that most likely holds the answer."""
-        values = [_dot(self.choice, signals) for signals in evidence.signals]
-        return max(range(len(values)), key=values.__getitem__)
+        shares = self.shares(evidence)
+        return max(range(len(shares)), key=shares.__getitem__)
 
     def confidence(self, evidence: Evidence) -> float:
-        """The probability that the hits answer the question."""
+        """The probability that the hits answer the question.
+
+        It rests on the support and on how clearly one candidate leads.
+        """
         *weights, bias = self.support
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, _dot(weights, evidence.support) + bias))))
+        known = (*evidence.support, max(self.shares(evidence)))
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, _dot(weights, known) + bias))))
 
 
 def read(
@@ -134,7 +155,8 @@ def weigh(
         (score, c.overlap, cosines[id(c)], hits[c.passage].score)
         for c, score in zip(chosen, scores, strict=False)
     )
-    return Evidence(tuple(chosen), signals, _support(hits, signals, scores[-1]))
+    support = _support(hits, signals, scores[-1])
+    return Evidence(tuple(chosen), signals, support, paired=paired(question))
 
 
 def _support(

@@ -138,6 +138,11 @@ def terms(text: str) -> list[Term]:
     return found
 
 
+def paired(text: str) -> bool:
+    """Whether some of a text's terms are pairs of characters."""
+    return _CJK.search(text) is not None
+
+
 def _add_word(found: list[Term], text: str, start: int, end: int) -> None:
     if start < end:
         found.append(Term(start, end, fold(text[start:end])[:_STEM]))

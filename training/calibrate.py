@@ -2,10 +2,11 @@
 
     python -m training.calibrate --data DATA --model backbone/builtin --out rag/reader.json
 
-Train questions only. For each language half of the articles are indexed: questions of that half are to be
-answered, those of the other half declined. Choice: softmax regression over a prompt's sentences. Support:
-logistic regression, both classes and all languages weighing the same. The threshold is where declining
-answerable questions costs `--decline` of them.
+Train questions only, first those of the articles that encoder and reader were not trained on. For each
+language half of the articles are indexed: questions of that half are to be answered, those of the other
+half declined. Choice: softmax regression over a prompt's sentences, by script. Support: logistic
+regression, both classes and all languages weighing the same. The threshold is where declining answerable
+questions costs `--decline` of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +22,11 @@ import torch
 import torch.nn.functional as F
 
 from backbone.backbone import Backbone
-from benchmarks.questions import build, five, load, sample
+from benchmarks.questions import Question, build, five, load, sample
 from ingest.encode import load_encoder
-from rag.reader import weigh
+from rag.reader import Evidence, Mixture, weigh
 from rag.retrieve import retrieve
+from training.encoder_data import is_held_out
 
 LANGUAGES = ("en", "es", "ja", "zh", "fr", "ar", "pt")
 LEFT_OUT = ("korquad1-dev",)  # its licence forbids derivatives
@@ -41,33 +44,41 @@ def collect(data: Path, model: Backbone, count: int) -> dict[str, list]:
             index = build(
                 Path(folder), (q.context for q in questions if q.article in kept), encoder
             )
-            inside = sample([q for q in questions if q.article in kept], count)
-            outside = sample([q for q in questions if q.article not in kept], count)
+            inside = unseen_first([q for q in questions if q.article in kept], count)
+            outside = unseen_first([q for q in questions if q.article not in kept], count)
             for question in inside:
                 evidence = weigh(
                     model, question.text, five(index, encoder, question), encoder=encoder
                 )
                 gold = [question.answered_by(c.text) for c in evidence.candidates]
                 if any(gold):
-                    found["choice"].append((lang, evidence.signals, gold))
+                    found["choice"].append((evidence, gold))
             for label, asked in ((1, inside), (0, outside)):
                 for question in asked:
                     hits = retrieve(index, encoder, question.text, k=6)
                     evidence = weigh(model, question.text, hits, encoder=encoder) if hits else None
                     if evidence and evidence.candidates:
-                        found["support"].append((lang, evidence.support, label))
+                        found["support"].append((lang, evidence, label))
             index.close()
         print(lang, len(inside), len(outside), flush=True)
     return found
 
 
-def fit_choice(rows: list) -> list[float]:
+def unseen_first(questions: list[Question], count: int) -> list[Question]:
+    """So many questions: of held-out articles as many as there are, the rest of others."""
+    unseen = sample([q for q in questions if is_held_out(q.article)], count)
+    seen = [q for q in questions if not is_held_out(q.article)]
+    return unseen + sample(seen, count - len(unseen))
+
+
+def fit_choice(rows: list[tuple[Evidence, list[bool]]]) -> tuple[float, ...]:
     """Weights of a candidate's signals that make a candidate with the answer most likely."""
     weights = torch.tensor([0.5, 3.0, 3.0, 1.0], requires_grad=True)
-    width = max(len(signals) for _, signals, _ in rows)
+    width = max(len(evidence.signals) for evidence, _ in rows)
     x = torch.zeros(len(rows), width, 4)
     gold, there = torch.zeros(len(rows), width), torch.zeros(len(rows), width)
-    for i, (_, signals, right) in enumerate(rows):
+    for i, (evidence, right) in enumerate(rows):
+        signals = evidence.signals
         x[i, : len(signals)] = torch.tensor(signals)
         gold[i, : len(right)] = torch.tensor(right).float()
         there[i, : len(signals)] = 1
@@ -92,12 +103,13 @@ def fit_choice(rows: list) -> list[float]:
             ),
         ):
             print(f"choice by {name}: {gold.gather(1, column.argmax(1, keepdim=True)).mean():.3f}")
-    return [round(w, 4) for w in weights.tolist()]
+    return tuple(round(w, 4) for w in weights.tolist())
 
 
-def fit_support(rows: list, decline: float) -> tuple[list[float], float]:
-    """Weights and bias of the support, and the threshold that declines a share of answerable questions."""
-    x = torch.tensor([support for _, support, _ in rows])
+def fit_support(rows: list[tuple[str, Evidence, int]], mixture: Mixture, decline: float) -> Mixture:
+    """The mixture with weights and bias of the support, and the threshold that declines a share of
+    answerable questions."""
+    x = torch.tensor([(*e.support, max(mixture.shares(e))) for _, e, _ in rows])
     y = torch.tensor([float(label) for _, _, label in rows])
     mean, scale = x.mean(0), x.std(0)
     weights = torch.zeros(x.shape[1] + 1, requires_grad=True)
@@ -127,7 +139,8 @@ def fit_support(rows: list, decline: float) -> tuple[list[float], float]:
         print(
             f"  {lang}: {(probability[here & labels] < threshold).mean():.3f} {(probability[here & ~labels] < threshold).mean():.3f}"
         )
-    return [round(w, 4) for w in [*raw.tolist(), bias.item()]], round(threshold, 4)
+    support = tuple(round(w, 4) for w in [*raw.tolist(), bias.item()])
+    return replace(mixture, support=support, threshold=round(threshold, 4))
 
 
 def main() -> None:
@@ -142,11 +155,12 @@ def main() -> None:
     given = parser.parse_args()
     with Backbone.load(given.model, threads=1) as model:
         found = collect(given.data, model, given.count)
-    choice = fit_choice(found["choice"])
-    support, threshold = fit_support(found["support"], given.decline)
-    given.out.write_text(
-        json.dumps({"choice": choice, "support": support, "threshold": threshold}) + "\n"
-    )
+    choices = [
+        fit_choice([row for row in found["choice"] if row[0].paired is paired])
+        for paired in (False, True)
+    ]
+    mixture = fit_support(found["support"], Mixture(*choices, (), 0.5), given.decline)
+    given.out.write_text(json.dumps(asdict(mixture)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

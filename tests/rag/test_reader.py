@@ -14,7 +14,8 @@ HITS = [
     Hit(Chunk("a.txt", 9, len(TEXT), TEXT[9:], heading="Towers"), 0.9, vector=0.5, coverage=0.8),
     Hit(Chunk("b.txt", 0, 16, "A river is wide."), 0.2),
 ]
-MODEL_ONLY = Mixture((1.0, 0.0, 0.0, 0.0), (0.0,) * 6 + (9.0,), 0.5)
+MODEL = (1.0, 0.0, 0.0, 0.0)
+MODEL_ONLY = Mixture(MODEL, MODEL, (0.0,) * 7 + (9.0,), 0.5)
 
 
 class Pointing:
@@ -60,19 +61,39 @@ def test_every_signal_can_decide() -> None:
         ((0.0, 1.0, 0.0, 0.0), "Ada Jones built the tower in 1901."),
         ((0.0, 0.0, 1.0, 0.0), "Ada Jones built the tower in 1901."),
     ]:
-        mixture = Mixture(choice, MODEL_ONLY.support, 0.5)
+        mixture = Mixture(choice, MODEL, MODEL_ONLY.support, 0.5)
         reading = read(Pointing("river"), question, HITS, encoder=FakeEncoder(), mixture=mixture)
         assert reading.text == expected
 
 
 def test_too_little_support_declines_unless_an_answer_is_forced() -> None:
-    shy = Mixture((1.0, 0.0, 0.0, 0.0), (0.0,) * 5 + (-1.0, 0.0), 0.5)
+    shy = Mixture(MODEL, MODEL, (0.0,) * 5 + (-1.0, 0.0, 0.0), 0.5)
     sure, unsure = Pointing("Bob", nothing=-8.0), Pointing("Bob", nothing=2.0)
     assert read(sure, "Who?", HITS, encoder=FakeEncoder(), mixture=shy).answered
     reading = read(unsure, "Who?", HITS, encoder=FakeEncoder(), mixture=shy)
     assert (reading.answered, reading.reason, reading.quotes) == (False, "below_threshold", ())
     assert reading.confidence == pytest.approx(0.119, abs=0.001)
     assert read(unsure, "Who?", HITS, encoder=FakeEncoder(), mixture=shy, force=True).answered
+
+
+def test_scripts_without_short_words_have_weights_of_their_own() -> None:
+    overlap = (0.0, 1.0, 0.0, 0.0)
+    mixture = Mixture(MODEL, overlap, MODEL_ONLY.support, 0.5)
+    hits = [Hit(Chunk("a.txt", 0, 21, "塔は1901年に建てられた。川は広い。"), 0.9)]
+    for question, expected in [
+        ("塔はいつ建てられたか。", "塔は1901年に建てられた。"),
+        ("When?", "川は広い。"),
+    ]:
+        reading = read(Pointing("川"), question, hits, encoder=FakeEncoder(), mixture=mixture)
+        assert reading.text == expected
+
+
+def test_a_clear_lead_of_one_sentence_is_support() -> None:
+    torn = Mixture((0.0,) * 4, MODEL, (0.0,) * 6 + (4.0, -2.0), 0.5)
+    clear = Mixture(MODEL, MODEL, torn.support, 0.5)
+    evidence = weigh(Pointing("Bob"), "Who?", HITS, encoder=FakeEncoder())
+    assert torn.shares(evidence) == [0.25] * 4
+    assert torn.confidence(evidence) < 0.5 < clear.confidence(evidence)
 
 
 def test_hits_without_words_answer_nothing() -> None:
