@@ -32,7 +32,7 @@ FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function that a model wants called. `id` ties the result to it, where a protocol needs one."""
+    """A function that a model wants called. `id` ties the result to it, where one is needed."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -64,9 +64,9 @@ class Sampling:
 
     `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0, the penalties 0 and
     `repetition_penalty` 1 switch each filter off. `presence_penalty` and `frequency_penalty` are
-    OpenAI's: subtracted from the logits of tokens of the reply, once and for each time. `logit_bias`
-    is (token id, added to its logit). With a `seed` the same request gives the same tokens, alone
-    or in a batch.
+    OpenAI's: subtracted from the logits of tokens of the reply, once and for each time.
+    `logit_bias` is (token id, added to its logit). With a `seed` the same request gives the same
+    tokens, alone or in a batch.
     """
 
     temperature: float = 0.0
@@ -214,14 +214,12 @@ class Stream:
 
     def subscribe(self, callback: Callable[[str | None], None]) -> None:
         """Call back with every piece, those already there first, then with None at the end."""
-        with self._changed:
-            past: Sequence[str | None] = list(self._pieces)
-            if self.done:
-                past = [*past, None]
-            else:
+        with self._changed:  # the producer's next piece waits until the earlier ones are told
+            if not self.done:
                 self._callbacks.append(callback)
-        for piece in past:
-            self._tell(callback, piece)
+            past: Sequence[str | None] = [*self._pieces, *([None] if self.done else [])]
+            for piece in past:
+                self._tell(callback, piece)
 
     def _tell(self, callback: Callable[[str | None], None], piece: str | None) -> None:
         """Call a subscriber; one that fails hears no more, and the producer is not disturbed."""
