@@ -1,6 +1,7 @@
 """The errors of backbone, drawn as a tree.
 
 BackboneError
+├── Busy               more is waiting than may wait
 ├── CheckpointError    a folder or name that cannot be loaded as an LFM2 model
 ├── GrammarError       a grammar, schema or pattern that cannot be compiled
 ├── PromptTooLong      a prompt that can never fit the context
@@ -10,6 +11,10 @@ BackboneError
 
 class BackboneError(Exception):
     """Anything that backbone reports to its caller; the message says what to do."""
+
+
+class Busy(BackboneError):
+    """More requests are waiting than may wait; nothing was run, and later it may be."""
 
 
 class CheckpointError(BackboneError):
