@@ -28,6 +28,9 @@ _ORDINAL = re.compile(
 _CLAUSE = re.compile(r"[;；:：](?=\s|[^\x00-\x7f])|[，、]|,(?=\s)|\s[–—-]\s")
 # The first word of a line that goes on with a sentence: no bullet, list number or heading.
 _FIRST = re.compile(r"(?!\d{1,3}[.)]\s|\(\w{1,3}\)|[-*+#|>•–—]|[A-Za-z][.)]\s)(?:[぀-ヿ㐀-鿿]|\S+)")
+_ITEM = re.compile(r"\s*(?:\d{1,3}[.)]|\(?\w\)|[-*+•–—])\s")
+_LEADS_IN = (":", "：")  # what a line ends with that says nothing without the next
+_ASKS = ("?", "？", "؟")
 _NARROWEST, _WIDEST = 50, 120  # widths that paragraphs are wrapped to
 _WORD = re.compile(r"\w+")
 _CJK = re.compile(r"[぀-ヿ㐀-鿿가-힯豈-﫿]+")
@@ -72,12 +75,25 @@ def split(text: str) -> list[tuple[int, int]]:
             continue
         if _ORDINAL.match(text, end.end()):
             continue
+        if stop == "\n" and _leads_on(text, start, end.start(), end.end()):
+            continue
         if end.group() == "\n" and _wraps(text, end.start()):
             continue
         spans += _trimmed(text, start, end.end())
         start = end.end()
     spans += _trimmed(text, start, len(text))
     return [part for span in spans for part in _clauses(text, *span)]
+
+
+def _leads_on(text: str, start: int, stop: int, following: int) -> bool:
+    """Whether the sentence text[start:stop] leads in what `following` begins: all of a short list."""
+    lines = text[start:stop].rstrip().split("\n")
+    if lines[-1].endswith(_LEADS_IN):
+        return True
+    end = text.find("\n", following)
+    item = text[following : end if end >= 0 else len(text)]
+    listed = lines[0].endswith(_LEADS_IN) and _ITEM.match(item) is not None
+    return listed and weight(text[start:stop]) + weight(item) < _LIMIT
 
 
 def _wraps(text: str, at: int) -> bool:
@@ -151,7 +167,9 @@ def _add_word(found: list[Term], text: str, start: int, end: int) -> None:
 def rank(
     question: str, passages: Sequence[str], headings: Sequence[str | None] = ()
 ) -> list[Candidate]:
-    """Every sentence of the passages with its overlap, the largest first.
+    """The sentences of the passages with their overlap, the largest first.
+
+    Questions and headings are left out when there is anything else: they do not answer.
 
     A term's rarity is its inverse sentence frequency within these passages, so that words which all
     of them share count for little. A sentence gets, besides its own overlap, 0.3 of its better
@@ -177,12 +195,26 @@ def rank(
         return max((own[j] for j in near), default=0.0)
 
     candidates = []
-    for i, (p, start, end) in enumerate(spans):
+    for i in _telling(passages, headings, spans):
+        p, start, end = spans[i]
         text = passages[p][start:end]
         overlap = (own[i] + 0.3 * neighbour(i) + 0.2 * whole[p]) / (1.5 * mass)
         rare = _merged([term for term in matches[i] if rarity[term.key] >= _RARE])
         candidates.append(Candidate(p, start, end, text, overlap, rare))
     return sorted(candidates, key=lambda c: -c.overlap)
+
+
+def _telling(
+    passages: Sequence[str], headings: Sequence[str | None], spans: Sequence[tuple[int, int, int]]
+) -> Sequence[int]:
+    """Which of the sentences (passage, start, end) are neither questions nor headings; or all."""
+    titles = [set((heading or "").split(" > ")) for heading in headings] or [set()] * len(passages)
+    found = []
+    for i, (p, start, end) in enumerate(spans):
+        text = passages[p][start:end].rstrip("\"'»”’)]」』 ")
+        if not text.endswith(_ASKS) and text.lstrip("# ") not in titles[p]:
+            found.append(i)
+    return found or range(len(spans))
 
 
 def _rarity(wanted: set[str], sentences: Sequence[set[str]]) -> dict[str, float]:

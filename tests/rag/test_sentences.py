@@ -44,12 +44,12 @@ def texts(text: str) -> list[str]:
             ],
         ),
         (
-            "The shop is closed on the following days, all the year:\n1. Sundays\n2. Mondays",
-            [
-                "The shop is closed on the following days, all the year:",
-                "1. Sundays",
-                "2. Mondays",
-            ],
+            "The shop is closed on these days:\n1. Sundays\n2. Mondays\nOtherwise come by.",
+            ["The shop is closed on these days:\n1. Sundays\n2. Mondays", "Otherwise come by."],
+        ),
+        (
+            "1. Sundays\n2. Mondays",
+            ["1. Sundays", "2. Mondays"],
         ),
     ],
 )
@@ -96,3 +96,17 @@ def test_no_passage_or_no_words_gives_no_candidate() -> None:
     assert rank("anything", []) == []
     assert rank("anything", ["…", "  "]) == []
     assert {c.overlap for c in rank("?!", ["Some words."])} == {0.0}
+
+
+def test_a_line_that_leads_in_stays_with_what_it_leads_to() -> None:
+    text = "Open at these times:\n\nMonday 9 to 5.\nTuesday closed."
+    found = [text[start:end] for start, end in split(text)]
+    assert found == ["Open at these times:\n\nMonday 9 to 5.", "Tuesday closed."]
+
+
+def test_questions_and_headings_are_no_answers() -> None:
+    passage = "Resetting the valve\n\nHow is the valve reset? Hold the button. It clicks."
+    heading = "Manual > Resetting the valve"
+    found = [c.text for c in rank("How is the valve reset?", [passage], [heading])]
+    assert found == ["Hold the button.", "It clicks."]
+    assert [c.text for c in rank("Who?", ["Who is it?"])] == ["Who is it?"]
