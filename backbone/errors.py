@@ -2,6 +2,7 @@
 
 BackboneError
 ├── Busy               more is waiting than may wait
+├── CallError          a tool call that its tool's description does not allow
 ├── CheckpointError    a folder or name that cannot be loaded as an LFM2 model
 ├── GrammarError       a grammar, schema or pattern that cannot be compiled
 ├── PromptTooLong      a prompt that can never fit the context
@@ -15,6 +16,10 @@ class BackboneError(Exception):
 
 class Busy(BackboneError):
     """More requests are waiting than may wait; nothing was run, and later it may be."""
+
+
+class CallError(BackboneError):
+    """A tool call that cannot be read, or that its tool's description does not allow."""
 
 
 class CheckpointError(BackboneError):
