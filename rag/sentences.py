@@ -86,7 +86,7 @@ def split(text: str) -> list[tuple[int, int]]:
 
 
 def _leads_on(text: str, start: int, stop: int, following: int) -> bool:
-    """Whether the sentence text[start:stop] leads in what `following` begins: all of a short list."""
+    """Whether text[start:stop] leads in what `following` begins: the next line, or a short list."""
     lines = text[start:stop].rstrip().split("\n")
     if lines[-1].endswith(_LEADS_IN):
         return True
