@@ -23,10 +23,11 @@ from backbone.tokenizer import Detokenizer, Tokenizer
 
 if TYPE_CHECKING:
     from backbone.driver import Driver
-    from backbone.engine import Generation
+    from backbone.generation import Generation
+    from backbone.scheduler import Stats
 
-CONCURRENT = 64  # generations in one batch; more wait
 CACHED_TOKENS = 65_536  # in all sequences together, at least one whole context
+DRAFTED = 8  # tokens guessed ahead in one pass
 
 READER_MARKS = {"<s0>", "<no>"}
 READER = frozenset({"quote", "score"})
@@ -69,11 +70,16 @@ class Backbone:
         device: str | None = None,
         bits: int | None = None,
         threads: int | None = None,
+        cached_tokens: int | None = None,
+        concurrent: int = 64,
+        waiting: int = 10_000,
     ) -> Backbone:
         """Load `"builtin"`, a folder, or a hub name such as `LiquidAI/LFM2-1.2B-RAG`.
 
         `device` is a torch device, by default the processor. `threads` is how many torch may use in
-        this process, by default one for each processor it may run on. Raises CheckpointError.
+        this process, by default one for each processor it may run on. `cached_tokens` is for how
+        many tokens of all requests there is memory, which bounds the context of each; `concurrent`
+        requests run at a time, `waiting` more may wait. Raises CheckpointError.
         """
         if bits is not None:
             raise Unsupported(f"weights of {bits} bits are not supported yet; leave `bits` out")
@@ -83,7 +89,7 @@ class Backbone:
         from backbone.cache import Cache
         from backbone.driver import Driver
         from backbone.engine import Engine
-        from backbone.scoring import blocks_needed
+        from backbone.span import BLOCK, blocks_for
 
         torch.set_num_threads(threads or _processors())
         folder = checkpoint.find(name)
@@ -95,42 +101,49 @@ class Backbone:
                 f"{folder}: the tokenizer has {tokenizer.size} tokens,"
                 f" the model only {model.config.vocab}"
             )
+        blocks = blocks_for(cached_tokens or max(CACHED_TOKENS, model.config.context))
         cache = Cache(
             model.config,
-            blocks=blocks_needed(max(CACHED_TOKENS, model.config.context), 0),
-            rows=CONCURRENT,
+            blocks=blocks,
+            rows=concurrent,
+            spare=DRAFTED,
             dtype=model.dtype,
             device=device or "cpu",
         )
+        engine = Engine(model, cache, vocabulary=tokenizer.size)
         backbone = cls(
             name=str(name),
-            context_length=model.config.context,
+            context_length=min(model.config.context, blocks * BLOCK),
             tokenizer=tokenizer,
             chat=chat,
             ends=_end_ids(folder, tokenizer, model.config.eos),
-            driver=Driver(Engine(model, cache)),
+            driver=Driver(engine, waiting=waiting),
         )
         backbone._driver.start()
         return backbone
 
     def submit(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[Message] | str,
         *,
         max_tokens: int = 512,
         sampling: Sampling = GREEDY,
         grammar: Grammar | None = None,
         tools: Sequence[object] = (),
         stop: Sequence[str] = (),
+        logprobs: int | None = None,
     ) -> Stream:
         """Ask for the assistant's next turn; returns at once, the Stream brings the text.
 
+        `messages` may also be raw text, which is continued as it stands.
         The text ends before the first `stop` string, after `max_tokens` tokens, or where the model
-        ends it. It holds special tokens only under a grammar that names them. Raises PromptTooLong,
-        GrammarError or Unsupported before anything runs.
+        ends it. It holds special tokens only under a grammar that names them. `logprobs` asks for
+        the log-probability of each token and of so many of the likeliest in its place. Raises
+        PromptTooLong, GrammarError, Unsupported or Busy before anything runs.
         """
-        from backbone.engine import Generation
+        from backbone.generation import Generation
         from backbone.sampling import Sampler
+        from backbone.speculate import Drafter
 
         if tools:
             raise Unsupported(f"{self.name} cannot be given tools yet")
@@ -138,17 +151,27 @@ class Backbone:
             raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
         if not all(stop):
             raise ValueError("an empty stop string would end every reply before it begins")
+        _check_tokens(sampling, logprobs, self._tokenizer.size)
         prompt = self._prompt(messages, reply=1)
         matcher = None if grammar is None else self._grammars.compile(grammar)
         stream = Stream(on_cancel=lambda: self._cancel(generation))
         detokenizer = Detokenizer(self._tokenizer, show_special=grammar is not None)
         generation = Generation(
             ids=prompt,
+            wanted=len(prompt) - 1,
             max_tokens=min(max_tokens, self.context_length - len(prompt)),
             stop=self._ends,
             sampler=Sampler(sampling, vocabulary=self._tokenizer.size, prompt=prompt),
             matcher=matcher,
-            listener=Reply(stream, detokenizer, stop=stop, prompt_tokens=len(prompt)),
+            listener=Reply(
+                stream,
+                detokenizer,
+                stop=stop,
+                prompt_tokens=len(prompt),
+                tokenizer=None if logprobs is None else self._tokenizer,
+            ),
+            drafter=Drafter(len(prompt)),
+            alternatives=logprobs or 0,
         )
         self._driver.add(generation)
         return stream
@@ -161,6 +184,10 @@ class Backbone:
         endings = [self._chat.content(continuation) for continuation in continuations]
         prompt = self._prompt(messages, reply=max(map(len, endings), default=0))
         return self._driver.score(prompt, endings)
+
+    def stats(self) -> Stats:
+        """What runs and waits now, and what was done since loading."""
+        return self._driver.stats()
 
     def count(self, content: Content) -> int:
         """How many tokens a content takes inside a prompt."""
@@ -182,8 +209,11 @@ class Backbone:
     ) -> None:
         self.close()
 
-    def _prompt(self, messages: Sequence[Message], *, reply: int) -> list[int]:
-        prompt = self._chat.encode(messages)
+    def _prompt(self, messages: Sequence[Message] | str, *, reply: int) -> list[int]:
+        if isinstance(messages, str):
+            prompt = self._chat.raw(messages)
+        else:
+            prompt = self._chat.encode(messages)
         if len(prompt) + reply > self.context_length:
             raise PromptTooLong(
                 f"the prompt takes {len(prompt)} tokens and the reply at least {reply};"
@@ -193,6 +223,14 @@ class Backbone:
 
     def _cancel(self, generation: Generation) -> None:
         generation.cancelled = True
+
+
+def _check_tokens(sampling: Sampling, logprobs: int | None, vocabulary: int) -> None:
+    """Refuse what names tokens that there are not."""
+    if logprobs is not None and not 0 <= logprobs <= vocabulary:
+        raise ValueError(f"logprobs must be from 0 to {vocabulary}, got {logprobs}")
+    if wrong := [token for token, _ in sampling.logit_bias if not 0 <= token < vocabulary]:
+        raise ValueError(f"logit_bias names token {wrong[0]}; there are {vocabulary}")
 
 
 def _processors() -> int:

@@ -12,35 +12,9 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-BLOCK = 64  # tokens whose keys and values lie together
+from backbone.span import BLOCK, Span, blocks_for
 
-
-def blocks_for(tokens: int) -> int:
-    """How many blocks hold that many tokens."""
-    return -(-tokens // BLOCK)
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The part of one sequence that a forward pass runs.
-
-    `ids` stand at positions `position`, `position + 1`, … The cache holds the sequence in `blocks`
-    (in order) and its convolution rows in `row`. For the first `reread` tokens the keys and values
-    already cached at their positions are read and nothing is written: the window of a prefix hit.
-    Logits come back for the last `logits` tokens.
-    """
-
-    ids: Sequence[int]
-    position: int
-    blocks: Sequence[int]
-    row: int
-    reread: int = 0
-    logits: int = 1
-
-    @property
-    def end(self) -> int:
-        """The length of the sequence after this span."""
-        return self.position + len(self.ids)
+__all__ = ["BLOCK", "Batch", "Span", "blocks_for"]
 
 
 @dataclass(frozen=True, slots=True)

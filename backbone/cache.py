@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from backbone.batch import BLOCK
 from backbone.config import Config
+from backbone.span import BLOCK
 
 
 class Cache:
@@ -35,6 +35,7 @@ class Cache:
     ) -> None:
         self.kernel = config.kernel
         self.kept = config.kernel - 1 + spare
+        self.spare = spare
         self.device = device
 
         def empty(attends: bool, *shape: int) -> dict[int, Tensor]:
@@ -93,7 +94,8 @@ class Cache:
 
     def take_back(self, row: int, tokens: int) -> None:
         """Forget the newest tokens of a row, at most the `spare` ones of the constructor."""
-        if not 0 <= tokens <= self.kept - (self.kernel - 1):
+        if not 0 <= tokens <= self.spare:
             raise ValueError(f"cannot take back {tokens} tokens of {self.kept} remembered rows")
-        for conv in self.conv.values():
-            conv[row] = conv[row].roll(tokens, 0)
+        if tokens:
+            for conv in self.conv.values():
+                conv[row] = conv[row].roll(tokens, 0)

@@ -82,6 +82,11 @@ class Chat:
                 ids += self._tokenizer.encode_template(part)
         return ids
 
+    def raw(self, text: str) -> list[int]:
+        """The ids of a text that is no conversation, after the token that begins every text."""
+        begin = self._names.get("bos_token", "")
+        return [*self._tokenizer.encode_template(begin), *self._tokenizer.encode(text)]
+
     def content(self, content: Content) -> list[int]:
         """The ids of one content: plain text, and the special tokens that its Marks name."""
         ids: list[int] = []

@@ -7,15 +7,22 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from backbone.engine import Engine, Generation
-from backbone.errors import BackboneError
+from backbone.engine import Engine
+from backbone.errors import BackboneError, Busy
+from backbone.generation import Generation
+from backbone.scheduler import Stats
+from backbone.scoring import Scoring
 
 
 class Driver:
-    """Runs an engine on a thread of its own, from `start` until `close`."""
+    """Runs an engine on a thread of its own, from `start` until `close`.
 
-    def __init__(self, engine: Engine) -> None:
+    At most about `waiting` requests may wait for their turn.
+    """
+
+    def __init__(self, engine: Engine, *, waiting: int = 10_000) -> None:
         self._engine = engine
+        self._most = waiting
         self._inbox: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -26,21 +33,21 @@ class Driver:
         self._thread.start()
 
     def add(self, generation: Generation) -> None:
-        """Queue a generation; BackboneError after `close`."""
+        """Queue a generation; Busy when too many wait, BackboneError after `close`."""
         self._post(lambda: self._engine.add(generation))
 
     def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[float]:
-        """`Engine.score`, waited for; BackboneError after `close`."""
+        """The scores of a Scoring, waited for; Busy and BackboneError as with `add`."""
         future: Future[list[float]] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(self._engine.score(prompt, continuations))
-            except Exception as error:  # noqa: BLE001  raised again in the thread that waits
-                future.set_exception(error)
-
-        self._post(work)
+        scoring = Scoring(
+            prompt, continuations, done=future.set_result, failed=future.set_exception
+        )
+        self._post(lambda: self._engine.add(scoring))
         return future.result()
+
+    def stats(self) -> Stats:
+        """The engine's figures of now."""
+        return self._engine.stats
 
     def close(self) -> None:
         """Cancel what is running and end the thread; safe to call twice."""
@@ -54,6 +61,8 @@ class Driver:
         with self._changed:
             if self._closed:
                 raise BackboneError("this Backbone is closed")
+            if self._engine.waiting + len(self._inbox) >= self._most:
+                raise Busy(f"{self._most} requests are waiting already: try again later")
             self._inbox.append(work)
             self._changed.notify()
 

@@ -1,189 +1,180 @@
-"""Several generations advancing together, one packed forward pass a step: tokens in, tokens out.
+"""Many sequences advancing together, one packed forward pass a step: tokens in, tokens out.
 
-Single-threaded and without text: whoever owns the engine calls `add`, `step` and `score` from one
-thread. Admission is first come, first served; a generation holds all its memory from the start.
+Joins the parts: the scheduler says who runs, the model runs it, generations and scorings take what
+comes out. Single-threaded and without text: whoever owns the engine calls it from one thread.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
-
-import torch
-from torch import Tensor
-
-from backbone import scoring
-from backbone.batch import Span, blocks_for
+from backbone.batch import Span
 from backbone.cache import Cache
-from backbone.grammar import Matcher
+from backbone.errors import BackboneError
+from backbone.generation import Generation, Rows
 from backbone.lfm2 import Lfm2
+from backbone.prefix import PrefixTree
 from backbone.request import FinishReason
-from backbone.sampling import Sampler
+from backbone.scheduler import Job, Scheduler, Stats
+from backbone.scoring import Continuation, Scoring
 
-
-class Listener(Protocol):
-    """Who hears of a generation, on the engine's thread."""
-
-    def token(self, token: int) -> bool:
-        """Take one more token; True ends the generation."""
-        ...
-
-    def end(self, reason: FinishReason, logprob: float) -> None:
-        """The generation is over; `logprob` is that of its tokens under the model alone."""
-        ...
-
-    def fail(self, error: Exception) -> None:
-        """The generation could not go on."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class Generation:
-    """One generation in flight. `ids` grows; the first `computed` of them are in the cache.
-
-    Any thread may set `cancelled`; everything else belongs to the engine.
-    """
-
-    ids: list[int]
-    max_tokens: int
-    stop: frozenset[int]
-    sampler: Sampler
-    matcher: Matcher | None
-    listener: Listener
-    cancelled: bool = False
-    produced: int = 0
-    computed: int = 0
-    logprob: float = 0.0
-    blocks: list[int] = field(default_factory=list)
-    row: int = -1
-
-    @property
-    def room(self) -> int:
-        """How many tokens it can come to hold."""
-        return len(self.ids) - self.produced + self.max_tokens
+BUDGET = 256  # tokens a pass: a whole prompt at once would hold up everybody who is speaking
+DRAFTING = 4  # sequences beside which drafts still gain
 
 
 class Engine:
-    """Runs generations on one model and its cache; at most `chunk` tokens of prompts a step."""
+    """Runs generations and scorings on one model and its cache.
 
-    def __init__(self, model: Lfm2, cache: Cache, *, chunk: int = 512) -> None:
+    `vocabulary` is the number of real tokens. `drafting` is how many sequences may run for drafts
+    to be made at all, 0 for none; drafts need spare convolution rows in the cache.
+    """
+
+    def __init__(
+        self,
+        model: Lfm2,
+        cache: Cache,
+        *,
+        vocabulary: int,
+        budget: int = BUDGET,
+        drafting: int = DRAFTING,
+    ) -> None:
         self._model = model
         self._cache = cache
-        self._chunk = chunk
-        self._waiting: deque[Generation] = deque()
-        self._running: list[Generation] = []
+        self._vocabulary = vocabulary
+        self._drafting = drafting
+        self._blocks = cache.free_blocks
+        self.tree = PrefixTree(cache)
+        self.scheduler = Scheduler(cache, self.tree, window=model.window, budget=budget)
+        self._prompt_tokens = self._completion_tokens = self._drafted = self._accepted = 0
 
     @property
     def busy(self) -> bool:
         """Whether a step would do anything."""
-        return bool(self._waiting or self._running)
+        return self.scheduler.busy
 
-    def add(self, generation: Generation) -> None:
-        """Queue a generation, whose `room` must fit the cache."""
-        self._waiting.append(generation)
+    @property
+    def waiting(self) -> int:
+        """How many jobs have not begun, or had to give way."""
+        return len(self.scheduler.waiting)
+
+    @property
+    def stats(self) -> Stats:
+        """The figures of now; any thread may ask."""
+        return Stats(
+            running=len(self.scheduler.running),
+            waiting=len(self.scheduler.waiting),
+            free_blocks=self.tree.available,
+            blocks=self._blocks,
+            free_rows=self._cache.free_rows,
+            prefix_hit_tokens=self.scheduler.prefix_hit_tokens,
+            prompt_tokens=self._prompt_tokens,
+            completion_tokens=self._completion_tokens,
+            preemptions=self.scheduler.preemptions,
+            drafted=self._drafted,
+            accepted=self._accepted,
+        )
+
+    def add(self, job: Generation | Scoring) -> None:
+        """Queue a generation or a scoring."""
+        for part in [job] if isinstance(job, Generation) else job.next():
+            try:
+                self.scheduler.add(part)
+            except BackboneError as error:
+                self._fail(part, error)
 
     def step(self) -> None:
-        """Advance every running generation: by a piece of its prompt or by one token."""
+        """Advance everybody who runs: by a piece of its prompt or by a token or more."""
         self._drop_cancelled()
-        self._admit()
-        if not self._running:
+        self._draft()
+        planned = self.scheduler.plan()
+        if not planned:
             return
-        planned = self._plan()
         logits = self._model.run([span for _, span in planned], self._cache)
-        for (generation, span), row in zip(planned, logits, strict=True):
-            generation.computed = span.end
-            if span.end == len(generation.ids):
-                self._advance(generation, row)
+        best = logits[:, : self._vocabulary].argmax(1).tolist()
+        norms = logits.logsumexp(1).tolist()
+        at = 0
+        for job, span in planned:
+            mine = slice(at, at + span.logits)
+            at = mine.stop
+            self._take(job, span, Rows(logits[mine], best[mine], norms[mine]))
 
     def fail(self, error: Exception) -> None:
         """End everything, running or waiting, with an error."""
-        for generation in [*self._running, *self._waiting]:
-            self._release(generation)
-            generation.listener.fail(error)
-        self._waiting.clear()
+        for job in self.scheduler:
+            if job.lease is not None or job in self.scheduler.waiting:
+                self._fail(job, error)
 
     def cancel(self) -> None:
         """End everything, running or waiting, as cancelled."""
-        for generation in [*self._running, *self._waiting]:
-            generation.cancelled = True
+        for job in self.scheduler:
+            job.cancelled = True
         self._drop_cancelled()
 
     def _drop_cancelled(self) -> None:
-        for generation in [*self._running, *self._waiting]:
-            if generation.cancelled:
-                self._end(generation, "cancelled")
-        self._waiting = deque(g for g in self._waiting if not g.cancelled)
+        for job in [job for job in self.scheduler if job.cancelled]:
+            if isinstance(job, Generation):
+                self._end(job, "cancelled")
+            else:
+                self._fail(job, BackboneError("the scoring was cancelled"))
 
-    def _admit(self) -> None:
-        cache = self._cache
-        while self._waiting and cache.free_rows:
-            needed = blocks_for(self._waiting[0].room)
-            if needed > cache.free_blocks:
-                break
-            generation = self._waiting.popleft()
-            generation.blocks, generation.row = cache.take_blocks(needed), cache.take_row()
-            self._running.append(generation)
+    def _draft(self) -> None:
+        """Let those who speak guess on, unless so many do that guesses only cost."""
+        speaking = [
+            job
+            for job in self.scheduler.running
+            if isinstance(job, Generation) and job.pending == 1 and job.drafter is not None
+        ]
+        few = len(self.scheduler.running) <= self._drafting
+        for job in speaking:
+            job.propose(self._cache.spare if few else 0)
 
-    def _plan(self) -> list[tuple[Generation, Span]]:
-        """Every generation that decodes, and as much of the waiting prompts as the chunk holds."""
-        planned, left = [], self._chunk
-        for generation in self._running:
-            ids = generation.ids[generation.computed :]
-            if len(ids) > 1:
-                ids = ids[:left]
-                left -= len(ids)
-            if ids:
-                span = Span(ids, generation.computed, generation.blocks, generation.row)
-                planned.append((generation, span))
-        return planned
-
-    def _advance(self, generation: Generation, logits: Tensor) -> None:
-        """Choose the next token from logits [vocabulary]; end the generation if it is the last."""
+    def _take(self, job: Job, span: Span, rows: Rows) -> None:
+        """Bring a job up to date with what its part of a pass gave."""
+        drafted = len(job.draft)
+        self.scheduler.computed(job, span.end - drafted)
+        if not rows.norms:
+            return
         try:
-            reason = self._choose(generation, logits)
+            if isinstance(job, Generation):
+                self._advance(job, rows, drafted)
+            elif isinstance(job, Continuation) and job.advance(rows):
+                self.scheduler.remove(job)
+                for other in job.scoring.next(ended=1):
+                    self.scheduler.add(other)
         except Exception as error:  # noqa: BLE001  one request's fault must not end the others
-            self._release(generation)
-            generation.listener.fail(error)
-        else:
-            if reason is not None:
-                self._end(generation, reason)
+            self._fail(job, error)
 
-    def _choose(self, generation: Generation, logits: Tensor) -> FinishReason | None:
-        matcher = generation.matcher
-        allowed = None if matcher is None else torch.from_numpy(matcher.allowed())
-        token = generation.sampler.choose(logits, allowed)
-        if token in generation.stop:
-            return "stop"
-        generation.ids.append(token)
-        generation.produced += 1
-        generation.logprob += float(logits[token] - logits.logsumexp(0))
-        if matcher is not None:
-            matcher.accept(token)
-        if generation.listener.token(token) or (matcher is not None and matcher.finished):
-            return "stop"
-        return "length" if generation.produced == generation.max_tokens else None
+    def _advance(self, job: Generation, rows: Rows, drafted: int) -> None:
+        if not job.produced:
+            self._prompt_tokens += len(job.ids)
+        said = job.produced
+        reason = job.advance(rows)
+        said = job.produced - said
+        self._completion_tokens += said
+        if drafted:
+            accepted = min(drafted, max(0, said - 1))
+            self._drafted += drafted
+            self._accepted += accepted
+            if job.drafter is not None:
+                job.drafter.learn(drafted, accepted)
+            if reason is None:
+                self._cache.take_back(job.row, drafted - accepted)
+                self.scheduler.computed(job, len(job.ids) - 1)
+        if reason is not None:
+            self._end(job, reason)
 
-    def _end(self, generation: Generation, reason: FinishReason) -> None:
-        self._release(generation)
-        generation.listener.end(reason, generation.logprob)
+    def _end(self, job: Generation, reason: FinishReason) -> None:
+        self.scheduler.remove(job)
+        job.listener.end(reason, job.logprob, max(0, job.cached))
 
-    def _release(self, generation: Generation) -> None:
-        if generation in self._running:
-            self._running.remove(generation)
-            self._cache.give_blocks(generation.blocks)
-            self._cache.give_row(generation.row)
+    def _fail(self, job: Job, error: Exception) -> None:
+        if job.lease is not None or job in self.scheduler.waiting:
+            self.scheduler.remove(job)
+        if isinstance(job, Generation):
+            job.listener.fail(error)
+        elif isinstance(job, Continuation):
+            job.scoring.fail(error)
+            for other in [o for o in self.scheduler if _same(o, job)]:
+                self.scheduler.remove(other)
 
-    def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[float]:
-        """log P(continuation | prompt) of each, summed over its tokens; the prompt is run once.
 
-        The cache must fit the prompt and its longest continuation; generations that hold too much
-        of it are advanced until it does.
-        """
-        room = scoring.blocks_needed(len(prompt), max(map(len, continuations), default=0))
-        while self._running and not (
-            self._cache.free_blocks >= room and self._cache.free_rows >= 2
-        ):
-            self.step()
-        return scoring.score(self._model, self._cache, prompt, continuations, chunk=self._chunk)
+def _same(one: Job, two: Continuation) -> bool:
+    return isinstance(one, Continuation) and one.scoring is two.scoring

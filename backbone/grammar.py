@@ -133,6 +133,16 @@ class Matcher:
         self._matcher.consume_token(token)
         self._check()
 
+    def certain(self) -> list[int]:
+        """The next tokens where the text is certain, as text is usually cut; others may do too."""
+        tokens: list[int] = self._matcher.compute_ff_tokens()
+        return tokens
+
+    def valid(self, tokens: Sequence[int]) -> int:
+        """How many of the tokens may come next, one after another."""
+        count: int = self._matcher.validate_tokens(list(tokens))
+        return count
+
     @property
     def finished(self) -> bool:
         """Whether nothing may follow but the end."""

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from backbone.batch import BLOCK, Batch, Span, blocks_for
+from backbone.batch import Batch
 from backbone.cache import Cache
 from backbone.config import Config, Routing
+from backbone.span import BLOCK, Span, blocks_for
 
 
 class Weights(Protocol):

@@ -7,27 +7,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backbone.request import Completion, FinishReason, Stream
-from backbone.tokenizer import Detokenizer
+from backbone.request import Completion, FinishReason, Stream, TokenLogprob
+from backbone.tokenizer import Detokenizer, Tokenizer
 
 
 class Reply:
-    """Listens to one generation. Text that may turn out to begin a stop string is held back."""
+    """Listens to one generation. Text that may turn out to begin a stop string is held back.
+
+    With a `tokenizer` the completion tells of the log-probability of each token.
+    """
 
     def __init__(
-        self, stream: Stream, detokenizer: Detokenizer, *, stop: Sequence[str], prompt_tokens: int
+        self,
+        stream: Stream,
+        detokenizer: Detokenizer,
+        *,
+        stop: Sequence[str],
+        prompt_tokens: int,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
         self._stream = stream
         self._detokenizer = detokenizer
         self._stop = tuple(stop)
         self._prompt_tokens = prompt_tokens
+        self._tokenizer = tokenizer
+        self._logprobs: list[TokenLogprob] = []
         self._tokens = 0
         self._text = ""
         self._pushed = 0  # characters of the text that the stream has
 
-    def token(self, token: int) -> bool:
+    def token(
+        self, token: int, logprob: float = 0.0, top: Sequence[tuple[int, float]] = ()
+    ) -> bool:
         """Take one more token; True when a stop string is complete: the text ends before it."""
         self._tokens += 1
+        if self._tokenizer is not None:
+            self._logprobs.append(described(self._tokenizer, token, logprob, top))
         searched = max(0, len(self._text) - self._longest)
         self._text += self._detokenizer.push(token)
         found = [at for s in self._stop if (at := self._text.find(s, searched)) >= 0]
@@ -36,11 +51,19 @@ class Reply:
         self._push(len(self._text) if found else len(self._text) - self._held())
         return bool(found)
 
-    def end(self, reason: FinishReason, logprob: float) -> None:
+    def end(self, reason: FinishReason, logprob: float, cached_tokens: int = 0) -> None:
         """Finish the stream."""
         self._push(len(self._text))
         self._stream.finish(
-            Completion(self._text, reason, self._prompt_tokens, self._tokens, logprob)
+            Completion(
+                text=self._text,
+                finish_reason=reason,
+                prompt_tokens=self._prompt_tokens,
+                completion_tokens=self._tokens,
+                logprob=logprob,
+                cached_tokens=cached_tokens,
+                logprobs=tuple(self._logprobs),
+            )
         )
 
     def fail(self, error: Exception) -> None:
@@ -61,3 +84,22 @@ class Reply:
             if any(s.startswith(self._text[-length:]) for s in self._stop):
                 return length
         return 0
+
+
+def described(
+    tokenizer: Tokenizer, token: int, logprob: float, top: Sequence[tuple[int, float]]
+) -> TokenLogprob:
+    """A token and the likeliest ones in its place, with their texts."""
+    raw = _bytes(tokenizer, token)
+    return TokenLogprob(
+        id=token,
+        text=raw.decode(errors="replace"),
+        raw=raw,
+        logprob=logprob,
+        top=tuple((n, _bytes(tokenizer, n).decode(errors="replace"), p) for n, p in top),
+    )
+
+
+def _bytes(tokenizer: Tokenizer, token: int) -> bytes:
+    special = tokenizer.special(token)
+    return tokenizer.bytes_of(token) if special is None else special.encode()

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from backbone.backbone import Backbone
-from backbone.batch import blocks_for
 from backbone.errors import BackboneError, GrammarError, PromptTooLong, Unsupported
 from backbone.grammar import Grammar, Matcher
 from backbone.request import Mark, Message, Sampling
@@ -177,8 +176,9 @@ def idle(backbone):
     while engine(backbone).busy:
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    cache = engine(backbone)._cache
-    return sorted(cache._blocks), sorted(cache._rows)
+    cache, tree = engine(backbone)._cache, engine(backbone).tree
+    assert not any(node.holders for node in tree)
+    return sorted([*cache._blocks, *(node.block for node in tree)]), sorted(cache._rows)
 
 
 def test_whatever_happens_every_block_comes_back_once(backbone):
@@ -198,10 +198,7 @@ def test_whatever_happens_every_block_comes_back_once(backbone):
 
 
 def test_more_requests_than_fit_wait_for_their_turn(folder):
-    with Backbone.load(folder, threads=1) as backbone:
-        cache = engine(backbone)._cache
-        longest = max(len(backbone._chat.encode(prompt)) for prompt in PROMPTS) + 30
-        del cache._blocks[blocks_for(longest) + 1 :], cache._rows[3:]
+    with Backbone.load(folder, threads=1, cached_tokens=900, concurrent=3) as backbone:
         streams = [backbone.submit(p, max_tokens=30) for p in PROMPTS * 2]
         scores = backbone.score(PROMPTS[-2], ["Paris"])  # needs nearly all of the memory
         texts = [stream.result(timeout=60).text for stream in streams]
