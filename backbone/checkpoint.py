@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from torch import Tensor
 from backbone.config import Config, read_json
 from backbone.errors import CheckpointError
 from backbone.lfm2 import Lfm2
+from backbone.processor import number_format
 
 BUILTIN = Path(__file__).parent / "builtin"
-SMALL = 100_000_000  # parameters; below that float32 is the fastest everywhere
 
 EXPERT = re.compile(r"(?P<stack>.+\.experts)\.(?P<number>\d+)\.w(?P<part>[123])\.weight")
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja"]
@@ -154,31 +153,10 @@ def _weight_files(folder: Path) -> list[Path]:
 def _choose_dtype(files: dict[str, Any], device: str) -> torch.dtype:
     """The number format that this machine computes fast in."""
     slices = [file.get_slice(name) for name, file in files.items()]
-    formats = {tensor.get_dtype() for tensor in slices}
-    if unknown := formats - {"BF16", "F16", "F32"}:
-        raise CheckpointError(f"the checkpoint holds numbers of format {sorted(unknown)}")
-    if formats == {"F32"}:
-        return torch.float32
-    if device != "cpu":
-        return torch.bfloat16
-    small = sum(math.prod(tensor.get_shape()) for tensor in slices) < SMALL
-    return torch.float32 if small or not bfloat16_is_fast() else torch.bfloat16
-
-
-def bfloat16_is_fast() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32, by trying (about 20 ms).
-
-    Processors without native bfloat16 emulate it, five times slower; what they support is asked of
-    the clock, as the names of the instruction sets differ between makers and years.
-    """
-
-    def seconds(dtype: torch.dtype) -> float:
-        x, weight = torch.ones(64, 1024, dtype=dtype), torch.ones(1024, 1024, dtype=dtype)
-        best = math.inf
-        for _ in range(3):
-            start = time.perf_counter()
-            torch.nn.functional.linear(x, weight)
-            best = min(best, time.perf_counter() - start)
-        return best
-
-    return seconds(torch.bfloat16) < seconds(torch.float32)
+    chosen = number_format(
+        parameters=sum(math.prod(tensor.get_shape()) for tensor in slices),
+        stored={tensor.get_dtype() for tensor in slices},
+        device=device,
+    )
+    dtype: torch.dtype = getattr(torch, chosen.name)
+    return dtype

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from backbone import checkpoint
+from backbone import checkpoint, processor
 from backbone.backbone import Backbone
 from backbone.errors import CheckpointError
 from tests.backbone.checkpoints import reshard, write_checkpoint
@@ -133,8 +133,8 @@ def test_a_large_model_stays_bfloat16_only_where_that_is_fast(broken, monkeypatc
     change_tensors(
         broken, lambda tensors: tensors.update({n: t.bfloat16() for n, t in tensors.items()})
     )
-    monkeypatch.setattr(checkpoint, "SMALL", 0)
-    monkeypatch.setattr(checkpoint, "bfloat16_is_fast", lambda: native)
+    monkeypatch.setattr(processor, "SMALL", 0)
+    monkeypatch.setattr(processor, "bfloat16_is_fast", lambda: native)
     model = checkpoint.load(broken)
     assert model.dtype is (torch.bfloat16 if native else torch.float32)
     with Backbone.load(broken) as backbone:
@@ -148,8 +148,8 @@ def test_what_must_be_exact_is_float32_in_a_bfloat16_model(broken, monkeypatch):
         tensors.update({n: t.bfloat16() for n, t in tensors.items() if "norm" not in n})
 
     change_tensors(broken, halve)
-    monkeypatch.setattr(checkpoint, "SMALL", 0)
-    monkeypatch.setattr(checkpoint, "bfloat16_is_fast", lambda: True)
+    monkeypatch.setattr(processor, "SMALL", 0)
+    monkeypatch.setattr(processor, "bfloat16_is_fast", lambda: True)
     weights = checkpoint.SafeTensors.open(broken)
     stored = load_file(broken / "model.safetensors")["model.embedding_norm.weight"]
     assert weights.take("model.embedding_norm.weight", 32).dtype is torch.bfloat16
@@ -167,4 +167,4 @@ def test_weights_are_mapped_and_not_read_before_they_are_used(tmp_path):
 
 
 def test_the_clock_decides_about_bfloat16():
-    assert checkpoint.bfloat16_is_fast() in (True, False)
+    assert processor.bfloat16_is_fast() in (True, False)
