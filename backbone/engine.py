@@ -153,11 +153,11 @@ class Engine:
             accepted = min(drafted, max(0, said - 1))
             self._drafted += drafted
             self._accepted += accepted
+            self.scheduler.computed(job, job.computed + accepted)
             if job.drafter is not None:
                 job.drafter.learn(drafted, accepted)
             if reason is None:
                 self._cache.take_back(job.row, drafted - accepted)
-                self.scheduler.computed(job, len(job.ids) - 1)
         if reason is not None:
             self._end(job, reason)
 
