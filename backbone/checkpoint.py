@@ -15,15 +15,16 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from backbone.config import Config, read_json
+from backbone import hub
+from backbone.config import Config
 from backbone.errors import CheckpointError
+from backbone.files import weight_files
 from backbone.lfm2 import Lfm2
 from backbone.processor import number_format
 
 BUILTIN = Path(__file__).parent / "builtin"
 
 EXPERT = re.compile(r"(?P<stack>.+\.experts)\.(?P<number>\d+)\.w(?P<part>[123])\.weight")
-HUB_FILES = ["*.json", "*.safetensors", "*.jinja"]
 
 
 def find(name: str | Path) -> Path:
@@ -36,30 +37,11 @@ def find(name: str | Path) -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
-    parts = str(name).split("/")
-    if isinstance(name, Path) or len(parts) != 2 or not all(parts) or parts[0] in (".", "..", "~"):
+    if isinstance(name, Path) or not hub.is_name(name):
         raise CheckpointError(
             f"{name} is neither a folder nor a hub name such as LiquidAI/LFM2-1.2B"
         )
-    return _download(str(name))
-
-
-def _download(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=True))
-    except LocalEntryNotFoundError:
-        pass
-    except HFValidationError as error:
-        raise CheckpointError(f"{name} is neither a folder nor a hub name: {error}") from None
-    try:
-        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(
-            f"{name} is not in the local cache and could not be downloaded: {error}"
-        ) from None
+    return hub.Hub().cached(name) or hub.Hub().pull(name)
 
 
 def load(folder: Path, *, device: str = "cpu") -> Lfm2:
@@ -88,7 +70,7 @@ class SafeTensors:
     def open(cls, folder: Path, *, device: str = "cpu") -> SafeTensors:
         """Map the files of a folder and choose the number format for this machine."""
         files: dict[str, Any] = {}
-        for path in _weight_files(folder):
+        for path in weight_files(folder):
             try:
                 file = safe_open(path, framework="pt")
             except (SafetensorError, OSError) as error:
@@ -131,23 +113,6 @@ def _unstack(stack: Tensor, number: int, part: str) -> Tensor:
     if part == "2":
         return stack[number]
     return stack[number].chunk(2)[0 if part == "1" else 1]
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    index, single = folder / "model.safetensors.index.json", folder / "model.safetensors"
-    if not index.is_file():
-        if not single.is_file():
-            raise CheckpointError(
-                f"{folder} holds no model.safetensors; other formats are not read"
-            )
-        return [single]
-    names = read_json(index).get("weight_map")
-    if not isinstance(names, dict) or not names:
-        raise CheckpointError(f"{index} has no weight_map")
-    files = [folder / str(name) for name in sorted(set(names.values()))]
-    if missing := [file.name for file in files if not file.is_file()]:
-        raise CheckpointError(f"{folder} lacks {', '.join(missing)}, which {index.name} lists")
-    return files
 
 
 def _choose_dtype(files: dict[str, Any], device: str) -> torch.dtype:

@@ -96,19 +96,17 @@ def test_a_name_that_is_neither_folder_nor_hub_name_is_refused(name):
     refused(name, "neither a folder nor a hub name")
 
 
-def test_a_hub_name_that_cannot_be_fetched_says_so(monkeypatch, tmp_path):
-    import huggingface_hub
-    from huggingface_hub.errors import LocalEntryNotFoundError
+def test_a_hub_name_is_looked_up_in_the_local_cache_first(monkeypatch, folder):
+    from backbone.hub import Hub
 
     asked = []
-
-    def absent(name, **options):
-        asked.append(options.get("local_files_only", False))
-        raise LocalEntryNotFoundError("offline")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", absent)
-    refused("LiquidAI/LFM2-none", "not in the local cache and could not be downloaded")
-    assert asked == [True, False]  # the local cache first
+    monkeypatch.setattr(Hub, "cached", lambda self, name: asked.append("cached"))
+    monkeypatch.setattr(Hub, "pull", lambda self, name: asked.append("pull") or folder)
+    assert checkpoint.find("LiquidAI/LFM2-none") == folder
+    assert asked == ["cached", "pull"]
+    monkeypatch.setattr(Hub, "cached", lambda self, name: folder)
+    assert checkpoint.find("LiquidAI/LFM2-none") == folder
+    assert asked == ["cached", "pull"]
 
 
 def test_an_untied_head_is_used(broken):

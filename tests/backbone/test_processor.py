@@ -8,7 +8,8 @@ import pytest
 from backbone.errors import CheckpointError
 from backbone.processor import Processor, cores, measure, memory, number_format
 
-XEON = "processor\t: 0\nmodel name\t: A Xeon\nflags\t\t: fpu avx2 avx512f avx512_vnni amx_tile amx_bf16\n"
+FLAGS = "fpu avx2 avx512f avx512_vnni amx_tile amx_bf16"
+XEON = f"processor\t: 0\nmodel name\t: A Xeon\nflags\t\t: {FLAGS}\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp bf16 i8mm sve\n"
 MEMORY = "MemTotal:       16000000 kB\nMemFree:  1000 kB\nMemAvailable:   12000000 kB\n"
 
