@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backbone.errors import GrammarError
+from backbone.schema import Schema, as_schema, closed
 from backbone.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -61,10 +62,13 @@ class Grammar:
     lark: str
 
     @classmethod
-    def json_schema(cls, schema: Mapping[str, Any]) -> Grammar:
-        """JSON that is valid under a schema, on one line."""
-        compact = {"x-guidance": COMPACT, **schema}
-        return cls(f"start: %json {json.dumps(compact)}")
+    def json_schema(cls, schema: Schema) -> Grammar:
+        """JSON that is valid under a schema (a mapping or a pydantic model class), on one line.
+
+        Objects have the properties they list and no others, unless the schema says otherwise.
+        Raises GrammarError for what is no schema; what is unsupported is found when compiled.
+        """
+        return cls(f"start: {json_rule(as_schema(schema))}")
 
     @classmethod
     def regex(cls, pattern: str) -> Grammar:
@@ -91,6 +95,11 @@ class Grammar:
             raise ValueError(f"{len(marks)} marks were given for {len(texts)} texts")
         choices += [decline] if decline else []
         return cls("\n".join([f"start: {' | '.join(choices)}", *terminals]))
+
+
+def json_rule(schema: dict[str, Any]) -> str:
+    """The part of a Lark rule that matches JSON under a schema."""
+    return f"%json {json.dumps(closed(schema) | {'x-guidance': COMPACT})}"
 
 
 def quote(texts: Sequence[str], *, in_json: bool = False) -> str:
@@ -176,5 +185,14 @@ class Compiler:
         limits = LLParserLimits(initial_lexer_fuel=LEXER_FUEL)
         matcher = LLMatcher(self._trie, grammar.lark + ANY_TOKENS, log_level=0, limits=limits)
         if matcher.is_error():
-            raise GrammarError(f"the grammar cannot be used: {matcher.get_error()}")
+            raise GrammarError(_reason(matcher.get_error()))
         return Matcher(matcher, self._tokenizer.size)
+
+
+def _reason(error: str) -> str:
+    """llguidance's error; of a JSON schema only what is wrong with it, and not the grammar."""
+    _, found, reason = error.partition("failed to compile JSON schema: ")
+    if found:
+        reason = " ".join(reason.partition("   1 | ")[0].split())
+        return f"the JSON schema cannot be used: {reason}"
+    return f"the grammar cannot be used: {error}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from backbone.errors import CheckpointError
 class Tokenizer:
     """The tokenizer of one checkpoint.
 
-    `added` maps the text of special and other added tokens to their ids; `size` is one more than
-    the highest id; `path` is the file it came from.
+    `added` maps the text of special and other added tokens to their ids, `marked` finds them in a
+    text; `size` is one more than the highest id; `path` is the file it came from.
     """
 
     def __init__(self, bpe: Any, added: dict[str, int], path: Path) -> None:
@@ -29,7 +30,7 @@ class Tokenizer:
         self._bpe = bpe  # tokenizers.Tokenizer that knows no added token
         self._texts = {number: text for text, number in added.items()}
         self._bytes: dict[int, bytes] = {}
-        self._split = re.compile(
+        self.marked = re.compile(
             "|".join(re.escape(t) for t in sorted(added, key=len, reverse=True))
         )
         self.size = 1 + max(*bpe.get_vocab().values(), *added.values())
@@ -55,12 +56,18 @@ class Tokenizer:
     def encode_template(self, text: str) -> list[int]:
         """The ids of a text written by a chat template: added tokens are recognised."""
         ids: list[int] = []
+        for part in self.cut(text):
+            ids += self.encode(part) if isinstance(part, str) else [part]
+        return ids
+
+    def cut(self, text: str) -> Iterator[str | int]:
+        """A text written by a chat template as plain texts and the ids of added tokens."""
         at = 0
-        for match in self._split.finditer(text):
-            ids += self.encode(text[at : match.start()])
-            ids.append(self.added[match.group()])
+        for match in self.marked.finditer(text):
+            yield text[at : match.start()]
+            yield self.added[match.group()]
             at = match.end()
-        return ids + self.encode(text[at:])
+        yield text[at:]
 
     def special(self, number: int) -> str | None:
         """The text of a special or added token, None for any other id."""
