@@ -175,7 +175,7 @@ class Rag:
         """The generator, loaded on first use. Raises Unsupported when it cannot answer."""
         generator = self._generator
         if isinstance(generator, str | Path):
-            generator = _load_generator(generator, threads=self._threads)
+            generator = load_generator(generator, threads=self._threads)
         if "chat" not in generator.abilities and not {"quote", "score"} <= generator.abilities:
             raise Unsupported(
                 f"{generator.name} can {', '.join(sorted(generator.abilities)) or 'nothing'}; "
@@ -353,7 +353,8 @@ def _load_encoder(encoder: Encoder | str, *, threads: int | None) -> Encoder:
     return load_encoder(encoder, threads=threads)
 
 
-def _load_generator(name: str | Path, *, threads: int | None) -> Generator:
+def load_generator(name: str | Path, *, threads: int | None = None) -> Generator:
+    """What writes, by its name: `builtin`, a folder, or a checkpoint on the hub."""
     from backbone.backbone import Backbone
 
     return Backbone.load(name, threads=threads)
