@@ -274,6 +274,38 @@ def remove(
         say("removed " + ", ".join(removed))
 
 
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="RAG_TOKEN", metavar="TEXT", help="What clients must send."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Another name to answer under, as of a proxy."),
+    ] = None,
+    model: Model = None,
+    folder: IndexFolder = None,
+    verbose: Verbose = False,
+) -> None:
+    """Serve the model and answers over HTTP, in OpenAI's protocol."""
+    set_up(verbose)
+    try:
+        from rag.server import serve as server
+    except ImportError as error:
+        fail(f"the server needs {error.name}: pip install 'ragbone[server]'")
+    door = server.door_for(host, token=token, names=allow_host or ())
+    try:
+        folder = folder or nearest_index(create=False)
+    except IndexMissing:
+        note("there is no index here, so the model is served alone; --index DIR names one")
+    with server.listen(host, port) as listening, server.opened(folder, model=model) as site:
+        say(f"{server.address(listening)}/v1 serves {', '.join(site.names)}; Ctrl-C stops it")
+        server.run(site, listening, door=door)
+
+
 def main() -> None:
     """The `rag` command."""
     app()

@@ -86,7 +86,9 @@ def test_wording_and_policy_never_touch_tensors():
 
 def test_every_library_that_is_imported_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[^\w.-]", need)[0].lower() for need in project["dependencies"]}
+    extras = project["optional-dependencies"]
+    needs = [*project["dependencies"], *extras["server"], *extras.get("remote", [])]
+    declared = {re.split(r"[^\w.-]", need)[0].lower() for need in needs}
     providers = packages_distributions()
     libraries = set.union(*map(imported, FILES.values())) - sys.stdlib_module_names
     undeclared = {

@@ -1,0 +1,95 @@
+"""The application: the routes of the other modules, their errors, and the layers around them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+
+from backbone.errors import BackboneError
+from ingest.errors import IngestError
+from rag.errors import RagError
+from rag.server import ask, chat, completions, embeddings, metrics, models, responses
+from rag.server.errors import ApiError, translated
+from rag.server.guard import Door, Guarded
+from rag.server.limits import App, Limited, Limits
+from rag.server.metrics import Counted, Counts
+from rag.server.site import Site
+
+TITLE = "ragbone"
+SHOWN = 3  # of the faults of one body
+LONGEST_PLACE = 200  # characters of a field's place; its names are the client's
+
+
+def create_app(site: Site, *, door: Door | None = None, limits: Limits | None = None) -> App:
+    """The whole server as one ASGI application, which closes the site at its end."""
+    api = FastAPI(title=TITLE, docs_url=None, redoc_url=None, lifespan=_lifespan)
+    api.state.site = site
+    api.state.counts = Counts()
+    _add_routes(api)
+    _add_errors(api)
+    limited = Limited(api, limits or Limits())
+    return Counted(Guarded(limited, door or Door()), api.state.counts)
+
+
+@asynccontextmanager
+async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
+    yield
+    api.state.site.close()
+
+
+def _add_routes(api: FastAPI) -> None:
+    """Everything of `/v1`, also under `/v1/v1`: Together's client adds the one to the other."""
+    v1 = APIRouter()
+    for module in (chat, completions, responses, embeddings, models, ask):
+        v1.include_router(module.router)
+    api.include_router(v1, prefix="/v1")
+    api.include_router(v1, prefix="/v1/v1", include_in_schema=False)
+    api.include_router(metrics.router)
+
+
+def _add_errors(api: FastAPI) -> None:
+    """Every error in the one envelope."""
+
+    async def known(_: Request, error: Exception) -> Response:
+        return translated(error).response()
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        faults = error.errors() if isinstance(error, RequestValidationError) else []
+        return _invalid(faults).response()
+
+    def plain(status: int, code: str, words: str) -> Any:
+        async def answer(_: Request, error: Exception) -> Response:
+            if isinstance(error, ApiError):
+                return error.response()
+            return ApiError(
+                status, words, code=code, headers=getattr(error, "headers", None)
+            ).response()
+
+        return answer
+
+    for kind in (ApiError, BackboneError, IngestError, RagError, Exception):
+        api.add_exception_handler(kind, known)
+    api.add_exception_handler(RequestValidationError, invalid)
+    api.add_exception_handler(404, plain(404, "not_found", "there is nothing at this path"))
+    api.add_exception_handler(405, plain(405, "method_not_allowed", "not with this method"))
+
+
+def _invalid(faults: Sequence[Any]) -> ApiError:
+    """A body that is not as it must be; names its fields and never repeats what they hold."""
+    told = [_fault(fault) for fault in faults]
+    message = "; ".join(f"{place}: {words}" if place else words for place, words in told[:SHOWN])
+    more = f" (and {len(told) - SHOWN} more)" if len(told) > SHOWN else ""
+    param = told[0][0] if told else None
+    return ApiError(400, message + more, code="invalid_request", param=param or None)
+
+
+def _fault(fault: Any) -> tuple[str, str]:
+    """Where in the body something is wrong, and what."""
+    place = ".".join(str(part) for part in fault["loc"] if part != "body")[:LONGEST_PLACE]
+    if fault["type"] == "extra_forbidden":
+        return place, "this server knows no such field; leave it out"
+    return place, str(fault["msg"])[:LONGEST_PLACE]
