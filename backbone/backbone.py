@@ -13,13 +13,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from backbone.calling import CALL_TOKENS, CallReader
 from backbone.chat import Chat
 from backbone.config import parse_ids, read_json
 from backbone.errors import CheckpointError, PromptTooLong, Unsupported
 from backbone.grammar import Compiler, Grammar
 from backbone.reply import Reply
 from backbone.request import GREEDY, Content, Message, Sampling, Stream
+from backbone.schema import Schema
 from backbone.tokenizer import Detokenizer, Tokenizer
+from backbone.toolgrammar import tools_grammar
+from backbone.tools import Tool, ToolChoice, chosen
 
 if TYPE_CHECKING:
     from backbone.driver import Driver
@@ -32,6 +36,7 @@ DRAFTED = 8  # tokens guessed ahead in one pass
 READER_MARKS = {"<s0>", "<no>"}
 READER = frozenset({"quote", "score"})
 CHATTER = frozenset({"quote", "score", "chat", "schema"})
+THINKING = ("<think>", "</think>")  # may stand in any text
 END_TOKENS = ("<|im_end|>", "<|endoftext|>")
 
 
@@ -39,7 +44,7 @@ class Backbone:
     """One loaded checkpoint. Any thread may call any method; one thread of its own does the work.
 
     `name` is what it was loaded by, `context_length` the tokens that prompt and reply share,
-    `abilities` what it was trained for: "quote", "score", "chat", "schema".
+    `abilities` what it was trained for: "quote", "score", "chat", "schema", "tools".
     """
 
     def __init__(
@@ -54,7 +59,7 @@ class Backbone:
     ) -> None:
         self.name = name
         self.context_length = context_length
-        self.abilities = READER if tokenizer.added.keys() >= READER_MARKS else CHATTER
+        self.abilities = _abilities(tokenizer)
         self._tokenizer = tokenizer
         self._chat = chat
         self._ends = ends
@@ -129,7 +134,10 @@ class Backbone:
         max_tokens: int = 512,
         sampling: Sampling = GREEDY,
         grammar: Grammar | None = None,
-        tools: Sequence[object] = (),
+        schema: Schema | None = None,
+        tools: Sequence[Tool] = (),
+        tool_choice: ToolChoice = "auto",
+        parallel_calls: bool = True,
         stop: Sequence[str] = (),
         logprobs: int | None = None,
     ) -> Stream:
@@ -140,22 +148,27 @@ class Backbone:
         ends it. It holds special tokens only under a grammar that names them. `logprobs` asks for
         the log-probability of each token and of so many of the likeliest in its place. Raises
         PromptTooLong, GrammarError, Unsupported or Busy before anything runs.
+
+        `schema` (JSON schema, or a pydantic model class) is short for `Grammar.json_schema`. With
+        `tools` the reply may call them, as `tool_choice` says ("auto", "none", "required", or one's
+        name), several at once with `parallel_calls`: the calls are in `Completion.tool_calls`, and
+        the text is what stands around them. With a schema too it is either calls or JSON.
         """
         from backbone.generation import Generation
         from backbone.sampling import Sampler
         from backbone.speculate import Drafter
 
-        if tools:
-            raise Unsupported(f"{self.name} cannot be given tools yet")
+        grammar, calls = self._constraint(grammar, schema, tools, tool_choice, parallel_calls)
         if max_tokens < 1:
             raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
         if not all(stop):
             raise ValueError("an empty stop string would end every reply before it begins")
         _check_tokens(sampling, logprobs, self._tokenizer.size)
-        prompt = self._prompt(messages, reply=1)
+        prompt = self._prompt(messages, reply=1, tools=tools)
         matcher = None if grammar is None else self._grammars.compile(grammar)
         stream = Stream(on_cancel=lambda: self._cancel(generation))
-        detokenizer = Detokenizer(self._tokenizer, show_special=grammar is not None)
+        shown = grammar is not None and not tools
+        detokenizer = Detokenizer(self._tokenizer, show_special=shown)
         generation = Generation(
             ids=prompt,
             wanted=len(prompt) - 1,
@@ -169,6 +182,7 @@ class Backbone:
                 stop=stop,
                 prompt_tokens=len(prompt),
                 tokenizer=None if logprobs is None else self._tokenizer,
+                calls=calls,
             ),
             drafter=Drafter(len(prompt)),
             alternatives=logprobs or 0,
@@ -209,11 +223,43 @@ class Backbone:
     ) -> None:
         self.close()
 
-    def _prompt(self, messages: Sequence[Message] | str, *, reply: int) -> list[int]:
+    def _constraint(
+        self,
+        grammar: Grammar | None,
+        schema: Schema | None,
+        tools: Sequence[Tool],
+        choice: ToolChoice,
+        parallel: bool,
+    ) -> tuple[Grammar | None, CallReader | None]:
+        """What the reply keeps to, and who reads its calls."""
+        if grammar is not None and (schema is not None or tools):
+            raise ValueError("a grammar says all; give no schema and no tools with it")
+        if not tools:
+            if choice not in ("auto", "none"):
+                raise ValueError(f"tool_choice is {choice!r}, and no tools were given")
+            return (grammar if schema is None else Grammar.json_schema(schema)), None
+        if "tools" not in self.abilities:
+            raise Unsupported(f"{self.name} was not made to call tools")
+        grammar = tools_grammar(
+            tools,
+            choice=choice,
+            parallel=parallel,
+            schema=schema,
+            free=[mark for mark in THINKING if mark in self._tokenizer.added],
+        )
+        callable_ = chosen(tools, choice)
+        bare = choice == "auto" and schema is None
+        return grammar, CallReader(self._tokenizer, callable_, bare=bare) if callable_ else None
+
+    def _prompt(
+        self, messages: Sequence[Message] | str, *, reply: int, tools: Sequence[Tool] = ()
+    ) -> list[int]:
         if isinstance(messages, str):
+            if tools:
+                raise ValueError("raw text has no place for tools; send messages")
             prompt = self._chat.raw(messages)
         else:
-            prompt = self._chat.encode(messages)
+            prompt = self._chat.encode(messages, tools)
         if len(prompt) + reply > self.context_length:
             raise PromptTooLong(
                 f"the prompt takes {len(prompt)} tokens and the reply at least {reply};"
@@ -231,6 +277,13 @@ def _check_tokens(sampling: Sampling, logprobs: int | None, vocabulary: int) -> 
         raise ValueError(f"logprobs must be from 0 to {vocabulary}, got {logprobs}")
     if wrong := [token for token, _ in sampling.logit_bias if not 0 <= token < vocabulary]:
         raise ValueError(f"logit_bias names token {wrong[0]}; there are {vocabulary}")
+
+
+def _abilities(tokenizer: Tokenizer) -> frozenset[str]:
+    """What a checkpoint was trained for, by the special tokens it has."""
+    if tokenizer.added.keys() >= READER_MARKS:
+        return READER
+    return CHATTER | {"tools"} if tokenizer.added.keys() >= CALL_TOKENS else CHATTER
 
 
 def _processors() -> int:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backbone.request import Completion, FinishReason, Stream, TokenLogprob
+from backbone.calling import CallReader
+from backbone.request import Completion, FinishReason, Stream, TokenLogprob, ToolCall
 from backbone.tokenizer import Detokenizer, Tokenizer
 
 
 class Reply:
     """Listens to one generation. Text that may turn out to begin a stop string is held back.
 
-    With a `tokenizer` the completion tells of the log-probability of each token.
+    With a `tokenizer` the completion tells of the log-probability of each token. With `calls` the
+    tool calls among the tokens are kept out of the text, and reported at the end.
     """
 
     def __init__(
@@ -25,9 +27,11 @@ class Reply:
         stop: Sequence[str],
         prompt_tokens: int,
         tokenizer: Tokenizer | None = None,
+        calls: CallReader | None = None,
     ) -> None:
         self._stream = stream
-        self._detokenizer = detokenizer
+        self._detokenizer = calls or detokenizer
+        self._calls = calls
         self._stop = tuple(stop)
         self._prompt_tokens = prompt_tokens
         self._tokenizer = tokenizer
@@ -48,19 +52,24 @@ class Reply:
         found = [at for s in self._stop if (at := self._text.find(s, searched)) >= 0]
         if found:
             self._text = self._text[: min(found)]
-        self._push(len(self._text) if found else len(self._text) - self._held())
+        if found or not (self._calls and self._calls.holds(self._text)):
+            self._push(len(self._text) if found else len(self._text) - self._held())
         return bool(found)
 
     def end(self, reason: FinishReason, logprob: float, cached_tokens: int = 0) -> None:
         """Finish the stream."""
+        calls: tuple[ToolCall, ...] = ()
+        if self._calls:
+            self._text, calls = self._calls.finish(self._text)
         self._push(len(self._text))
         self._stream.finish(
             Completion(
                 text=self._text,
-                finish_reason=reason,
+                finish_reason="tool_calls" if calls and reason == "stop" else reason,
                 prompt_tokens=self._prompt_tokens,
                 completion_tokens=self._tokens,
                 logprob=logprob,
+                tool_calls=calls,
                 cached_tokens=cached_tokens,
                 logprobs=tuple(self._logprobs),
             )

@@ -14,7 +14,7 @@ from typing import Any
 from backbone.chat import CALL_END, CALL_START
 from backbone.errors import GrammarError
 from backbone.grammar import Grammar, json_rule
-from backbone.schema import ANNOTATIONS, as_schema
+from backbone.schema import ANNOTATIONS, Schema, as_schema
 from backbone.tools import Tool, ToolChoice, chosen
 
 MOST_CALLS = 64  # in one block
@@ -34,7 +34,7 @@ def tools_grammar(
     *,
     choice: ToolChoice = "auto",
     parallel: bool = True,
-    schema: Mapping[str, Any] | None = None,
+    schema: Schema | None = None,
     free: Sequence[str] = (),
 ) -> Grammar:
     """Replies under a tool choice: text, text around one block of calls, or only the block.

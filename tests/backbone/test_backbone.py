@@ -93,7 +93,7 @@ def test_a_quote_under_a_grammar_is_verbatim_after_its_mark(reader):
 
 
 def test_abilities_come_from_the_tokenizer(backbone, reader):
-    assert backbone.abilities == {"chat", "quote", "schema", "score"}
+    assert backbone.abilities == {"chat", "quote", "schema", "score", "tools"}
     assert reader.abilities == {"quote", "score"}
 
 
@@ -142,8 +142,8 @@ def test_counts_are_tokens_of_the_prompt(backbone):
 
 
 def test_what_cannot_be_done_is_refused_by_name(backbone, folder):
-    with pytest.raises(Unsupported, match="tools"):
-        backbone.submit(PROMPTS[0], tools=["search"])
+    with pytest.raises(ValueError, match="no tools"):
+        backbone.submit(PROMPTS[0], tool_choice="search")
     with pytest.raises(Unsupported, match="4 bits"):
         Backbone.load(folder, bits=4)
     with pytest.raises(Unsupported, match="<s9>"):
