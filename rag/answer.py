@@ -68,7 +68,8 @@ class Answer:
 
     `text` is empty when `answered` is false, and `reason` then says why: no passage was found, none
     of them holds the answer, or none does well enough. `hits` are the passages that were read, the
-    best first; `conflicts` are groups of passages (numbers from 1) that contradict each other;
+    best first; `sentences` ends with what a model said that no passage holds, without citations and
+    not in `text`; `conflicts` are groups of passages (numbers from 1) that contradict each other;
     `data` is the object that a schema asked for.
     """
 

@@ -78,6 +78,7 @@ class Draft:
         self._first: float | None = None
         self._sentences: list[Sentence] = []
         self._citations: list[Citation] = []
+        self._unsupported: list[Sentence] = []
 
     def clock(self) -> float:
         """Seconds since the question came."""
@@ -104,6 +105,10 @@ class Draft:
         self._sentences.append(sentence)
         return sentence
 
+    def leave_out(self, text: str) -> None:
+        """Note words that no document holds: `sentences` ends with them, `text` is without."""
+        self._unsupported.append(Sentence(text))
+
     def finish(
         self,
         *,
@@ -121,7 +126,7 @@ class Draft:
             text="\n".join(s.text for s in self._sentences),
             citations=tuple(self._citations),
             hits=tuple(hits),
-            sentences=tuple(self._sentences),
+            sentences=(*self._sentences, *self._unsupported),
             reason=None if self._sentences else reason or "not_in_passages",
             model=model,
             usage=usage,

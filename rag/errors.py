@@ -1,12 +1,17 @@
 """The errors of rag, drawn as a tree.
 
 RagError
+├── RemoteError   a model on a server that cannot be reached, or refuses, or fails
 └── Unsupported   something that this generator, or this version, cannot do; nothing was run
 """
 
 
 class RagError(Exception):
     """Anything that rag reports to its caller; the message says what to do."""
+
+
+class RemoteError(RagError):
+    """A model on a server could not be reached, refused, or failed."""
 
 
 class Unsupported(RagError):

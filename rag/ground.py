@@ -2,8 +2,8 @@
 
 A reply is up to `MAX_QUOTES` lines of the form `[n] "quote"`, or the single line `NOT FOUND`. A
 passage is shown with each run of white space as one space, so a quote never holds a line break, and
-a quotation mark inside a quote cannot end it: the end of the line does. Knows no model and none
-of the wording.
+a quotation mark inside a quote cannot end it: the end of the line does. A model on a server cannot
+be held to that; what it says is looked up instead. Knows no model and none of the wording.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backbone.grammar import Grammar, cut
 from backbone.grammar import quote as verbatim
@@ -24,6 +24,14 @@ MAX_QUOTES = 3
 _LINE = re.compile(r'\[(\d{1,4})\] ?"(.*)', re.DOTALL)
 # No space at the ends of a quote, and a letter or a number in it.
 _SENSIBLE = r"/[^ ](.*[^ ])?/ & /.*[\p{L}\p{N}].*/"
+# A claim of a model that no grammar held: a source mark, and words between any quotation marks.
+_MARK = re.compile(r'(?:[-*•]\s*|\d+\.\s+)?\[\d{1,4}\]\s*[:—–-]?\s*["“„«]')
+_CLAIM = re.compile(
+    r'(?:[-*•]\s*|\d+\.\s+)?\[(\d{1,4})\]\s*[:—–-]?\s*["“„«]\s*(.*?)\s*["”“»]?[.,;]?'
+)
+# One character for one, so that offsets stay.
+_PLAIN = str.maketrans("‘’‚‛“”„‟«»‐‑‒–—−", "'" * 4 + '"' * 6 + "-" * 6)
+_TELLING = 20  # characters that are no accident when another passage than the named has them
 _log = logging.getLogger(__name__)
 
 
@@ -105,6 +113,30 @@ def read_quotes(pieces: Iterable[str], passages: Sequence[Passage]) -> Iterator[
             yield quote
 
 
+def read_claims(pieces: Iterable[str], passages: Sequence[Passage]) -> Iterator[Quote | str]:
+    """The quotes of a reply that no grammar held, and, as text, each that no passage holds.
+
+    Takes the habits of such models: bullets, typographic marks, several quotes on a line, a wrong
+    number before words that another passage has, thoughts before the answer. White space counts as
+    one space and a typographic quotation mark or dash as its plain form; nothing else is forgiven.
+    """
+    seen: set[tuple[str, int, int]] = set()
+    thinking = False
+    for line in _lines(pieces):
+        thinking = (thinking or line.startswith("<think>")) and "</think>" not in line
+        said = line.rpartition("</think>")[2].strip()
+        if thinking or said.strip("*_`. ") == NOT_FOUND or not any(c.isalnum() for c in said):
+            continue
+        for claim in _claims(said, passages):
+            if isinstance(claim, str):
+                yield claim
+                continue
+            place = (claim.hit.chunk.source, claim.start, claim.end)
+            if place not in seen:
+                seen.add(place)
+                yield claim
+
+
 def cite(number: int, quote: Quote, document: Document) -> Citation | None:
     """The quote as citation `number`; None, and a warning, when the document has it not there."""
     if not quote.text or document.text[quote.start : quote.end] != quote.text:
@@ -132,6 +164,31 @@ def _lines(pieces: Iterable[str]) -> Iterator[str]:
         yield from (line.strip() for line in complete if line.strip())
     if rest.strip():
         yield rest.strip()
+
+
+def _claims(line: str, passages: Sequence[Passage]) -> list[Quote | str]:
+    """What one line quotes, as one quote if it is one, else each between two source marks."""
+    if quote := _look_up(line, passages):
+        return [quote]
+    starts = [mark.start() for mark in _MARK.finditer(line)] or [0]
+    parts = [line[a:b].strip() for a, b in zip(starts, [*starts[1:], len(line)], strict=True)]
+    return [_look_up(part, passages) or part for part in parts]
+
+
+def _look_up(claim: str, passages: Sequence[Passage]) -> Quote | None:
+    """The quote that a claim makes, in the passage it names, or, if it is long, in any other."""
+    match = _CLAIM.fullmatch(claim.replace("**", ""))
+    if match is None:
+        return None
+    quote = " ".join(match[2].split())
+    for words in dict.fromkeys((quote, quote.rstrip(".,;:"))):
+        for passage in sorted(passages, key=lambda p: p.number != int(match[1])):
+            if passage.number != int(match[1]) and len(words) < _TELLING:
+                continue
+            plain = replace(passage, text=passage.text.translate(_PLAIN))
+            if words and (found := plain.find(words.translate(_PLAIN))):
+                return found
+    return None
 
 
 def _read_line(line: str, passages: Sequence[Passage]) -> Quote | None:

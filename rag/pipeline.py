@@ -310,12 +310,19 @@ class Rag:
         return (yield from self._read(draft, hits))
 
     def _quote(self, draft: Draft, hits: Sequence[Hit]) -> abc.Generator[Sentence, None, Answer]:
-        """Let a generator that can chat pick quotes, under a grammar that admits no others."""
-        from rag.ground import read_quotes
+        """Let a generator that can chat pick quotes, under a grammar that admits no others.
 
+        What one says that cannot be held to a grammar is looked up, and what is nowhere left out.
+        """
+        from rag.ground import read_claims, read_quotes
+
+        held = "quote" in self.generator.abilities
         stream, passages = _submit_fitting(self.generator, draft.question, hits)
         try:
-            for quote in read_quotes(stream, passages):
+            for quote in (read_quotes if held else read_claims)(stream, passages):
+                if isinstance(quote, str):
+                    draft.leave_out(quote)
+                    continue
                 sentence = draft.say(" ".join(quote.text.split()), [quote])
                 if sentence:
                     yield sentence
@@ -354,9 +361,12 @@ def _load_encoder(encoder: Encoder | str, *, threads: int | None) -> Encoder:
 
 
 def load_generator(name: str | Path, *, threads: int | None = None) -> Generator:
-    """What writes, by its name: `builtin`, a folder, or a checkpoint on the hub."""
+    """What writes: `builtin`, a folder, a checkpoint on the hub, or `https://host/v1#name`."""
     from backbone.backbone import Backbone
+    from rag.remote import RemoteGenerator, is_address
 
+    if is_address(name):
+        return RemoteGenerator.open(str(name))
     return Backbone.load(name, threads=threads)
 
 
