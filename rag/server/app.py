@@ -26,13 +26,27 @@ LONGEST_PLACE = 200  # characters of a field's place; its names are the client's
 
 def create_app(site: Site, *, door: Door | None = None, limits: Limits | None = None) -> App:
     """The whole server as one ASGI application, which closes the site at its end."""
-    api = FastAPI(title=TITLE, docs_url=None, redoc_url=None, lifespan=_lifespan)
+    api = Api(title=TITLE, docs_url=None, redoc_url=None, lifespan=_lifespan)
     api.state.site = site
     api.state.counts = Counts()
     _add_routes(api)
     _add_errors(api)
     limited = Limited(api, limits or Limits())
     return Counted(Guarded(limited, door or Door()), api.state.counts)
+
+
+class Api(FastAPI):
+    """FastAPI, with a document that is true: a body that is not as it must be gets 400 here."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            for operation in (o for path in document["paths"].values() for o in path.values()):
+                operation["responses"].pop("422", None)
+            for name in ("HTTPValidationError", "ValidationError"):
+                document["components"]["schemas"].pop(name, None)
+        return super().openapi()
 
 
 @asynccontextmanager

@@ -8,9 +8,9 @@ refused. Adds the headers that keep browsers careful with what they get.
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from rag.server.errors import ApiError
 from rag.server.limits import App, Message, Receive, Scope, Send
@@ -25,6 +25,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]+)?")
 _HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
@@ -64,12 +65,10 @@ class Door:
             raise ApiError(403, "a page of another site may not ask", code="wrong_origin")
 
     def _is_ours(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname
-        except ValueError:
+        named = _HOST.fullmatch(host)
+        if named is None:
             return False
-        if name is None:
-            return False
+        name = named[1] or named[2]
         return name in self.hosts or (self.any_address and _is_address(name))
 
     def _check_token(self, given: bytes) -> None:

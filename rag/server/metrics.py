@@ -78,8 +78,15 @@ class Counted:
             await self._app(scope, receive, noting)
         finally:
             self._counts.running -= 1
-            path = getattr(scope.get("route"), "path", "other")
-            self._counts.add(path, status, perf_counter() - began)
+            self._counts.add(_template(scope), status, perf_counter() - began)
+
+
+def _template(scope: Scope) -> str:
+    """The path of the route that answered, such as `/v1/models/{name}`; bounded in number."""
+    path = getattr(scope.get("route"), "path", None)
+    if path is None:
+        return "other"
+    return f"/v1{path}" if scope["path"].startswith("/v1/") else str(path)
 
 
 @router.get("/health", responses=replies(Health))

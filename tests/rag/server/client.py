@@ -128,7 +128,16 @@ class Reply:
 class Connection:
     """One request that is being answered; `leave` is what a killed client does."""
 
-    def __init__(self, app, method: str, path: str, body: bytes, headers: dict[str, str]) -> None:
+    def __init__(
+        self,
+        app,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        stalling: bool = False,
+    ) -> None:
         path, _, query = path.partition("?")
         self.sent: list[dict[str, Any]] = []
         self._scope = {
@@ -143,7 +152,8 @@ class Connection:
             self._messages.put_nowait(
                 {"type": "http.request", "body": body[at : at + 65_536], "more_body": True}
             )
-        self._messages.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        if not stalling:
+            self._messages.put_nowait({"type": "http.request", "body": b"", "more_body": False})
         self.task = asyncio.ensure_future(app(self._scope, self._messages.get, self._send))
 
     def leave(self) -> None:
@@ -165,13 +175,19 @@ class Client:
         return asyncio.run(self.arequest(method, path, body, headers=headers))
 
     def connect(
-        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        stalling: bool = False,
     ) -> Connection:
         raw = (
             body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         )
         given = {"host": HOST, **({"content-type": "application/json"} if raw else {})}
-        return Connection(self.app, method, path, raw, given | (headers or {}))
+        return Connection(self.app, method, path, raw, given | (headers or {}), stalling=stalling)
 
     async def arequest(self, *args: Any, **kwargs: Any) -> Reply:
         connection = self.connect(*args, **kwargs)
