@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from backbone.attention import attend
 from backbone.batch import Batch
 from backbone.cache import Cache
 from backbone.config import Config, Routing
-from backbone.span import BLOCK, Span, blocks_for
+from backbone.linear import linear, packed
+from backbone.span import BLOCK, Span
 
 
 class Weights(Protocol):
@@ -26,11 +28,6 @@ class Weights(Protocol):
     def take(self, name: str, *shape: int, exact: bool = False) -> Tensor:
         """The tensor of that name, in float32 if `exact`; an error if absent or misshapen."""
         ...
-
-
-def linear(x: Tensor, weight: Tensor) -> Tensor:
-    """x [T, in] times weight [out, in] transposed: the one place that multiplies by weights."""
-    return F.linear(x, weight)
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -77,10 +74,10 @@ class Attention:
         hidden, dim = config.hidden, config.head_dim
         queries, keys = config.heads * dim, config.kv_heads * dim
         return cls(
-            q_proj=weights.take(f"{prefix}.q_proj.weight", queries, hidden),
-            k_proj=weights.take(f"{prefix}.k_proj.weight", keys, hidden),
-            v_proj=weights.take(f"{prefix}.v_proj.weight", keys, hidden),
-            out_proj=weights.take(f"{prefix}.out_proj.weight", hidden, queries),
+            q_proj=packed(weights.take(f"{prefix}.q_proj.weight", queries, hidden)),
+            k_proj=packed(weights.take(f"{prefix}.k_proj.weight", keys, hidden)),
+            v_proj=packed(weights.take(f"{prefix}.v_proj.weight", keys, hidden)),
+            out_proj=packed(weights.take(f"{prefix}.out_proj.weight", hidden, queries)),
             q_norm=weights.take(f"{prefix}.q_layernorm.weight", dim),
             k_norm=weights.take(f"{prefix}.k_layernorm.weight", dim),
             eps=config.eps,
@@ -107,52 +104,6 @@ def store(fresh: Tensor, cached: Tensor, batch: Batch) -> None:
     cached[slots // BLOCK, :, slots % BLOCK] = fresh
 
 
-def attend(q: Tensor, keys: Tensor, values: Tensor, batch: Batch) -> Tensor:
-    """Each query of q [T, heads, head_dim] looks at its own sequence up to its own position.
-
-    Keys and values are read from the cache, those of this batch too. -> [T, heads * head_dim].
-    """
-    if len(q) == len(batch.ends):
-        return _attend_rows(q, keys, values, batch)
-    spans = zip(batch.blocks, batch.starts, batch.starts[1:], batch.ends, strict=False)
-    return torch.cat([_attend_span(q[a:b], keys, values, row, end) for row, a, b, end in spans])
-
-
-def _attend_rows(q: Tensor, keys: Tensor, values: Tensor, batch: Batch) -> Tensor:
-    """Decoding: one query a sequence, all sequences in one product."""
-    longest = max(batch.ends)
-    k, v = (gather(cached, batch.blocks)[:, :, :longest] for cached in (keys, values))
-    mask = None
-    if min(batch.ends) < longest:
-        at = torch.arange(longest, device=q.device)
-        mask = (at <= batch.positions[:, None])[:, None, None]
-    out = F.scaled_dot_product_attention(q[:, :, None], k, v, attn_mask=mask, enable_gqa=True)
-    return out.flatten(1)
-
-
-def _attend_span(q: Tensor, keys: Tensor, values: Tensor, blocks: Tensor, end: int) -> Tensor:
-    """Several queries of one sequence, which stand at its end."""
-    blocks = blocks[None, : blocks_for(end)]
-    k, v = (gather(cached, blocks)[:, :, :end] for cached in (keys, values))
-    whole = len(q) == end
-    mask = None
-    if not whole:
-        at = torch.arange(end, device=q.device)
-        mask = at <= at[end - len(q) :, None]
-    out = F.scaled_dot_product_attention(
-        q.transpose(0, 1)[None], k, v, attn_mask=mask, is_causal=whole, enable_gqa=True
-    )
-    return out[0].transpose(0, 1).flatten(1)
-
-
-def gather(cached: Tensor, blocks: Tensor) -> Tensor:
-    """Lay the blocks [S, B] of each sequence in a row: [S, kv_heads, B * BLOCK, head_dim]."""
-    heads = cached.shape[1]
-    rows = blocks[:, None] * heads + torch.arange(heads, device=blocks.device)[:, None]
-    found = cached.view(-1, BLOCK * cached.shape[3]).index_select(0, rows.flatten())
-    return found.view(len(blocks), heads, -1, cached.shape[3])
-
-
 @dataclass(frozen=True, slots=True)
 class ShortConvolution:
     """A depthwise causal convolution of a few taps, gated on both sides."""
@@ -167,9 +118,9 @@ class ShortConvolution:
         hidden = config.hidden
         kernel = weights.take(f"{prefix}.conv.weight", hidden, 1, config.kernel)
         return cls(
-            in_proj=weights.take(f"{prefix}.in_proj.weight", 3 * hidden, hidden),
+            in_proj=packed(weights.take(f"{prefix}.in_proj.weight", 3 * hidden, hidden)),
             kernel=kernel[:, 0].T.contiguous(),
-            out_proj=weights.take(f"{prefix}.out_proj.weight", hidden, hidden),
+            out_proj=packed(weights.take(f"{prefix}.out_proj.weight", hidden, hidden)),
         )
 
     def __call__(self, x: Tensor, batch: Batch, remembered: Tensor) -> Tensor:
@@ -196,9 +147,9 @@ class SwiGLU:
     def load(cls, weights: Weights, prefix: str, hidden: int, width: int) -> SwiGLU:
         """Take the tensors of `prefix`."""
         return cls(
-            w1=weights.take(f"{prefix}.w1.weight", width, hidden),
-            w3=weights.take(f"{prefix}.w3.weight", width, hidden),
-            w2=weights.take(f"{prefix}.w2.weight", hidden, width),
+            w1=packed(weights.take(f"{prefix}.w1.weight", width, hidden)),
+            w3=packed(weights.take(f"{prefix}.w3.weight", width, hidden)),
+            w2=packed(weights.take(f"{prefix}.w2.weight", hidden, width)),
         )
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -306,9 +257,11 @@ class Lfm2:
             embedding=embedding,
             layers=tuple(Layer.load(weights, number, config) for number in range(config.layers)),
             norm=weights.take("model.embedding_norm.weight", config.hidden),
-            head=embedding
-            if config.tied
-            else weights.take("lm_head.weight", config.vocab, config.hidden),
+            head=packed(
+                embedding
+                if config.tied
+                else weights.take("lm_head.weight", config.vocab, config.hidden)
+            ),
         )
 
     @property

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from backbone.span import BLOCK, blocks_for
+from backbone.span import BLOCK, blocks_for, common
 
 
 class Blocks(Protocol):
@@ -227,11 +227,3 @@ class PrefixTree:
             node.holders -= 1
             if not node.holders:
                 self._idle[node] = None
-
-
-def common(one: Sequence[int], two: Sequence[int]) -> int:
-    """How many tokens two sequences begin with alike."""
-    for at, (a, b) in enumerate(zip(one, two, strict=False)):
-        if a != b:
-            return at
-    return min(len(one), len(two))

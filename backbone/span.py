@@ -16,6 +16,14 @@ def blocks_for(tokens: int) -> int:
     return -(-tokens // BLOCK)
 
 
+def common(one: Sequence[int], two: Sequence[int]) -> int:
+    """How many tokens two sequences begin with alike."""
+    for at, (a, b) in enumerate(zip(one, two, strict=False)):
+        if a != b:
+            return at
+    return min(len(one), len(two))
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """The part of one sequence that a forward pass runs.
