@@ -18,11 +18,10 @@ from torch import Tensor
 from backbone import hub
 from backbone.config import Config
 from backbone.errors import CheckpointError
-from backbone.files import weight_files
+from backbone.files import BUILTIN, weight_files
 from backbone.lfm2 import Lfm2
 from backbone.processor import number_format
 
-BUILTIN = Path(__file__).parent / "builtin"
 
 EXPERT = re.compile(r"(?P<stack>.+\.experts)\.(?P<number>\d+)\.w(?P<part>[123])\.weight")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from backbone.config import Config, read_json
 from backbone.errors import CheckpointError
 
+BUILTIN = Path(__file__).parent / "builtin"
 _LONGEST_HEADER = 100_000_000  # bytes, as safetensors itself has it
 
 

@@ -85,7 +85,7 @@ class Derived:
 
     def _mended(self, index: WordIndex | None) -> WordIndex:
         """Bring the word index on disk level: caught up where it can be, else built again."""
-        if index is not None and _held(index, self._catalog) is not None:
+        if index is not None and held(index, self._catalog) is not None:
             try:
                 self._catch_up(index)
             except IndexFault:  # its folder was damaged or taken away while it was open
@@ -100,12 +100,12 @@ class Derived:
         return index
 
     def _level(self, index: WordIndex) -> bool:
-        held = _held(index, self._catalog)
-        return held is not None and held[0] == self._catalog.generation
+        state = held(index, self._catalog)
+        return state is not None and state[0] == self._catalog.generation
 
     def _catch_up(self, index: WordIndex) -> None:
         with self._catalog.snapshot():
-            generation, last = _held(index, self._catalog) or (0, 0)
+            generation, last = held(index, self._catalog) or (0, 0)
             ranges = self._catalog.ranges()
             mark = {
                 "identity": self._catalog.meta("identity"),
@@ -119,7 +119,7 @@ class Derived:
             )
 
 
-def _held(index: WordIndex, catalog: Catalog) -> tuple[int, int] | None:
+def held(index: WordIndex, catalog: Catalog) -> tuple[int, int] | None:
     """The generation and the last chunk that a word index holds; None when of no use here."""
     if not index.mark:
         return None

@@ -54,6 +54,11 @@ class VectorIndex:
         return int(self._main.alive.sum() + self._delta.alive.sum())
 
     @property
+    def filed(self) -> int:
+        """How many vectors came out of the file; 0 when it is missing or cannot be trusted."""
+        return len(self._main.ids)
+
+    @property
     def outdated(self) -> bool:
         """Whether so much has changed since the file was written that it should be written anew."""
         changed = len(self._delta.ids) + int((~self._main.alive).sum())
