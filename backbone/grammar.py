@@ -194,5 +194,7 @@ def _reason(error: str) -> str:
     _, found, reason = error.partition("failed to compile JSON schema: ")
     if found:
         reason = " ".join(reason.partition("   1 | ")[0].split())
+        if reason.startswith("oneOf constraints are not supported"):
+            reason = "its oneOf is of schemas that one value may fit both; say anyOf"
         return f"the JSON schema cannot be used: {reason}"
     return f"the grammar cannot be used: {error}"

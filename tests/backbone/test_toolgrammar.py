@@ -1,4 +1,4 @@
-"""What the grammar of calls lets a model write is read back as written, valid, and can be retold."""
+"""What the grammar of calls lets a model write is read back as written, valid, and retold."""
 
 import ast
 import json

@@ -21,6 +21,15 @@ STRANGE: tuple[dict[str, Any], ...] = (
     *({"format": "made-up", "type": "string"}, {"contains": {"type": "integer"}}),
     *({"patternProperties": {"^x": {"type": "integer"}}}, {"maxLength": -1}),
 )
+STRINGS: tuple[dict[str, Any], ...] = (
+    *({}, {}, {"minLength": 2}, {"maxLength": 5}, {"pattern": "^[a-z]{2,4}$"}),
+    # no `date`: llguidance has a 29th of February in every year
+    *({"format": "uuid"}, {"format": "email"}, {"format": "time"}),
+)
+NUMBERS: tuple[dict[str, Any], ...] = (
+    *({}, {}, {"minimum": -3}, {"minimum": 0, "maximum": 50}, {"exclusiveMaximum": 9}),
+    {"multipleOf": 3},
+)
 CLOSING = ('"', "'", ")", "]", "}")
 
 
@@ -29,7 +38,8 @@ def walk(
 ) -> str | None:
     """What a generator that chooses at random says, with a taste for trouble.
 
-    None if it comes to no end within `hard` tokens. After `soft` tokens it takes what closes something wherever it may.
+    After `soft` tokens it takes what closes something wherever it may; None if it comes to no end
+    within `hard` tokens.
     """
     end = tokenizer.added["<|im_end|>"]
     closing = {i for text in CLOSING for i in tokenizer.encode(text)}
@@ -62,33 +72,20 @@ def scalar(random: Random) -> Any:
 
 def schema(random: Random, depth: int = 2) -> dict[str, Any]:
     """A schema as people write them: mostly plain, sometimes with limits, refs and unions."""
-    kinds = ["string", "limited", "format", "integer", "number", "boolean", "null", "enum", "const"]
-    kinds += ["any", "nullable", "annotated", "literals"]
-    kinds += ["array", "tuple", "object", "map", "union", "one", "all"] * (depth > 0)
-    match random.choice(kinds):
-        case "string" | "boolean" | "null" as kind:
-            return {"type": kind}
-        case "limited":
-            limits = [{"minLength": 2}, {"maxLength": 5}, {"pattern": "^[a-z]{2,4}$"}]
-            return {"type": "string", **random.choice(limits)}
-        case "format":
-            return {"type": "string", "format": random.choice(["date", "uuid", "email", "time"])}
-        case "integer" | "number" as kind:
-            limits = [{}, {"minimum": -3}, {"minimum": 0, "maximum": 50}, {"exclusiveMaximum": 9}]
-            return {"type": kind, **random.choice([*limits, {"multipleOf": 3}])}
-        case "enum":
-            return {"enum": [scalar(random) for _ in range(random.randint(1, 4))]}
-        case "literals":
-            return {"type": "string", "enum": [text(random) for _ in range(3)]}
-        case "const":
-            return {"const": scalar(random)}
-        case "any":
-            return {}
-        case "nullable":
-            return {"type": [random.choice(["string", "integer", "number"]), "null"]}
-        case "annotated":
-            return {**schema(random, depth), "title": text(random), "description": text(random)}
-    return _compound(random, depth - 1)
+    if depth > 0 and random.random() < 0.35:
+        return _compound(random, depth - 1)
+    if random.random() < 0.1:
+        return {**schema(random, depth), "title": text(random), "description": text(random)}
+    kind = random.choice(["string", "integer", "number", "boolean", "null", "enum", "any"])
+    if kind in ("string", "integer", "number"):
+        limits = STRINGS if kind == "string" else NUMBERS
+        nullable = random.random() < 0.2
+        return {"type": [kind, "null"] if nullable else kind, **random.choice(limits)}
+    if kind == "enum":
+        some = [scalar(random) for _ in range(random.randint(1, 4))]
+        literals = {"type": "string", "enum": [text(random) for _ in range(3)]}
+        return random.choice([{"enum": some}, {"const": some[0]}, literals])
+    return {} if kind == "any" else {"type": kind}
 
 
 def _compound(random: Random, depth: int) -> dict[str, Any]:
