@@ -287,6 +287,9 @@ def serve(
         typer.Option(metavar="NAME", help="Another name to answer under, as of a proxy."),
     ] = None,
     model: Model = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What requests call the model.")
+    ] = None,
     folder: IndexFolder = None,
     verbose: Verbose = False,
 ) -> None:
@@ -301,7 +304,10 @@ def serve(
         folder = folder or nearest_index(create=False)
     except IndexMissing:
         note("there is no index here, so the model is served alone; --index DIR names one")
-    with server.listen(host, port) as listening, server.opened(folder, model=model) as site:
+    with (
+        server.listen(host, port) as listening,
+        server.opened(folder, model=model, name=name) as site,
+    ):
         say(f"{server.address(listening)}/v1 serves {', '.join(site.names)}; Ctrl-C stops it")
         server.run(site, listening, door=door)
 

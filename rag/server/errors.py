@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from backbone.errors import BackboneError, Busy, GrammarError, PromptTooLong
 from backbone.errors import Unsupported as BackboneUnsupported
 from ingest.errors import IngestError
-from rag.errors import RagError
+from rag.errors import RagError, Unsupported
 
 LONGEST_MESSAGE = 1000  # characters; what a client sent may be part of it
 KINDS = {
@@ -101,11 +101,11 @@ def translated(error: BaseException) -> ApiError:
             return ApiError(400, str(error), code="invalid_grammar")
         case Busy():
             return ApiError(429, str(error), code="busy", retry_after=2)
-        case BackboneUnsupported() | RagError():
+        case BackboneUnsupported() | Unsupported():
             return ApiError(400, str(error), code="unsupported")
         case ValueError():
             return ApiError(400, str(error), code="invalid_value")
-        case BackboneError() | IngestError():
+        case BackboneError() | IngestError() | RagError():
             _log.warning("a request failed: %s", error)
             return ApiError(503, str(error), code="unavailable", retry_after=10)
         case _:

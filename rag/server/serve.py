@@ -66,8 +66,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def opened(folder: Path | None, *, model: str | None = None) -> Iterator[Site]:
-    """What is to be served: a model by its name, and an index if there is a folder of one."""
+def opened(
+    folder: Path | None, *, model: str | None = None, name: str | None = None
+) -> Iterator[Site]:
+    """What is to be served: a model, called `name` in requests, and the index in a folder."""
     from ingest.encode import load_encoder
     from rag.pipeline import BUILTIN, Rag, load_generator
 
@@ -78,9 +80,14 @@ def opened(folder: Path | None, *, model: str | None = None) -> Iterator[Site]:
         if folder is not None:
             rag = stack.enter_context(Rag.open(folder, generator=generator, create=False))
         encoder = rag.encoder if rag else load_encoder()
-        named = model and Path(model).is_dir()
-        name = Path(model).resolve().name if model and named else generator.name
-        yield Site(generator, name=name, encoder=encoder, rag=rag)
+        yield Site(generator, name=name or _name(generator.name), encoder=encoder, rag=rag)
+
+
+def _name(loaded: str) -> str:
+    """What to call a model that was loaded by a name: a folder by its last part."""
+    if Path(loaded).is_dir():
+        return Path(loaded).resolve().name
+    return loaded.rpartition("#")[2]  # https://host/v1#name
 
 
 def address(listening: socket.socket) -> str:
