@@ -22,7 +22,6 @@ from backbone.files import BUILTIN, weight_files
 from backbone.lfm2 import Lfm2
 from backbone.processor import number_format
 
-
 EXPERT = re.compile(r"(?P<stack>.+\.experts)\.(?P<number>\d+)\.w(?P<part>[123])\.weight")
 
 
