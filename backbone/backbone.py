@@ -78,13 +78,15 @@ class Backbone:
         cached_tokens: int | None = None,
         concurrent: int = 64,
         waiting: int = 10_000,
+        prefix_store: Path | None = None,
     ) -> Backbone:
         """Load `"builtin"`, a folder, or a hub name such as `LiquidAI/LFM2-1.2B-RAG`.
 
         `device` is a torch device, by default the processor. `threads` is how many torch may use in
         this process, by default one for each processor it may run on. `cached_tokens` is for how
         many tokens of all requests there is memory, which bounds the context of each; `concurrent`
-        requests run at a time, `waiting` more may wait. Raises CheckpointError.
+        requests run at a time, `waiting` more may wait. `prefix_store` is a folder in which long
+        prompts are kept for the next start. Raises CheckpointError.
         """
         if bits is not None:
             raise Unsupported(f"weights of {bits} bits are not supported yet; leave `bits` out")
@@ -95,6 +97,7 @@ class Backbone:
         from backbone.driver import Driver
         from backbone.engine import Engine
         from backbone.span import BLOCK, blocks_for
+        from backbone.store import PrefixStore, fingerprint
 
         torch.set_num_threads(threads or _processors())
         folder = checkpoint.find(name)
@@ -115,7 +118,11 @@ class Backbone:
             dtype=model.dtype,
             device=device or "cpu",
         )
-        engine = Engine(model, cache, vocabulary=tokenizer.size)
+        store = None
+        if prefix_store is not None:
+            mark = fingerprint(folder, model.dtype)
+            store = PrefixStore(prefix_store, cache, fingerprint=mark)
+        engine = Engine(model, cache, vocabulary=tokenizer.size, store=store)
         backbone = cls(
             name=str(name),
             context_length=min(model.config.context, blocks * BLOCK),

@@ -72,7 +72,7 @@ class Driver:
                 self._engine.step()
             except Exception as error:  # noqa: BLE001  whoever waits for a stream gets it
                 self._engine.fail(error)
-        self._engine.cancel()
+        self._engine.close()
 
     def _take_work(self) -> bool:
         """Do what was handed in, waiting for it when the engine is idle; False when closed."""

@@ -15,6 +15,7 @@ from backbone.prefix import PrefixTree
 from backbone.request import FinishReason
 from backbone.scheduler import Job, Scheduler, Stats
 from backbone.scoring import Continuation, Scoring
+from backbone.store import PrefixStore
 
 BUDGET = 256  # tokens a pass: a whole prompt at once would hold up everybody who is speaking
 DRAFTING = 4  # sequences beside which drafts still gain
@@ -24,7 +25,8 @@ class Engine:
     """Runs generations and scorings on one model and its cache.
 
     `vocabulary` is the number of real tokens. `drafting` is how many sequences may run for drafts
-    to be made at all, 0 for none; drafts need spare convolution rows in the cache.
+    to be made at all, 0 for none; drafts need spare convolution rows in the cache. A `store` keeps
+    long prefixes.
     """
 
     def __init__(
@@ -35,13 +37,15 @@ class Engine:
         vocabulary: int,
         budget: int = BUDGET,
         drafting: int = DRAFTING,
+        store: PrefixStore | None = None,
     ) -> None:
         self._model = model
         self._cache = cache
         self._vocabulary = vocabulary
         self._drafting = drafting
         self._blocks = cache.free_blocks
-        self.tree = PrefixTree(cache)
+        self._store = store
+        self.tree = PrefixTree(cache, store)
         self.scheduler = Scheduler(cache, self.tree, window=model.window, budget=budget)
         self._prompt_tokens = self._completion_tokens = self._drafted = self._accepted = 0
 
@@ -102,11 +106,13 @@ class Engine:
             if job.lease is not None or job in self.scheduler.waiting:
                 self._fail(job, error)
 
-    def cancel(self) -> None:
-        """End everything, running or waiting, as cancelled."""
+    def close(self) -> None:
+        """End everything, running or waiting, as cancelled; keep what is to be kept."""
         for job in self.scheduler:
             job.cancelled = True
         self._drop_cancelled()
+        if self._store is not None:
+            self._store.close()
 
     def _drop_cancelled(self) -> None:
         for job in [job for job in self.scheduler if job.cancelled]:

@@ -8,7 +8,7 @@ the least recently used first. Knows tokens and block numbers; no tensors, no re
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -59,11 +59,31 @@ class Lease:
     cached: int
 
 
-class PrefixTree:
-    """Hands out all blocks of a cache, and shares those whose tokens are the same."""
+class Store(Protocol):
+    """Where blocks are kept besides: a PrefixStore."""
 
-    def __init__(self, blocks: Blocks) -> None:
+    def names(self, ids: Sequence[int]) -> list[str]:
+        """What the blocks of a prefix are called."""
+        ...
+
+    def load(self, name: str, block: int) -> bool:
+        """Fill a block with what is kept under a name; False when nothing is."""
+        ...
+
+    def save(self, ids: Sequence[int], blocks: Sequence[int]) -> None:
+        """Keep the full blocks that hold the first of `ids`."""
+        ...
+
+
+class PrefixTree:
+    """Hands out all blocks of a cache, and shares those whose tokens are the same.
+
+    With a `store`, what is kept there comes back when it is wanted.
+    """
+
+    def __init__(self, blocks: Blocks, store: Store | None = None) -> None:
         self._blocks = blocks
+        self._store = store
         self._root = Node((), -1, None)
         # Nobody holds these. A node always comes after its children, so the first is a leaf.
         self._idle: OrderedDict[Node, None] = OrderedDict()
@@ -91,6 +111,8 @@ class PrefixTree:
 
         None when that would not leave `spare` more blocks to be had.
         """
+        if self._store is not None:
+            self._restore(self._store, ids, limit)
         nodes, tail, shared = self._find(ids, limit)
         if tail is not None:
             nodes.append(tail)
@@ -148,6 +170,8 @@ class PrefixTree:
         """End a lease; what was computed stays for others until its blocks are needed."""
         self.commit(lease, ids, computed)
         held = len(lease.nodes)
+        if self._store is not None:
+            self._store.save(ids, lease.blocks[:held])
         own = lease.blocks[held:]
         rest = tuple(ids[held * BLOCK : computed])
         parent = lease.nodes[-1] if held else self._root
@@ -157,25 +181,20 @@ class PrefixTree:
         self._drop(lease.nodes)
         lease.nodes, lease.blocks = [], []
 
-    def restore(self, ids: Sequence[int], load: Callable[[int, int], bool]) -> int:
-        """Fill the tree with `ids`, block by block, as far as there is room -> tokens now cached.
-
-        `load(at, block)` fills a block with the tokens from `at` on, or says it cannot.
-        """
-        nodes, _, _ = self._find(ids, len(ids) // BLOCK * BLOCK)
+    def _restore(self, store: Store, ids: Sequence[int], limit: int) -> None:
+        """Fill in blocks of the first `limit` tokens from the store, as far as there is room."""
+        nodes, _, _ = self._find(ids, limit)
         self._hold(nodes)
-        for at in range(len(nodes) * BLOCK, len(ids) // BLOCK * BLOCK, BLOCK):
-            if not self.available:
-                break
+        names = store.names(ids[: limit // BLOCK * BLOCK])
+        while len(nodes) < len(names) and self.available:
             block = self._take(1)[0]
-            if not load(at, block):
+            if not store.load(names[len(nodes)], block):
                 self._blocks.give_blocks([block])
                 break
-            parent = nodes[-1] if nodes else self._root
+            at, parent = len(nodes) * BLOCK, nodes[-1] if nodes else self._root
             nodes.append(self._insert(parent, tuple(ids[at : at + BLOCK]), block))
             self._hold(nodes[-1:])
         self._drop(nodes)
-        return len(nodes) * BLOCK
 
     def _find(self, ids: Sequence[int], limit: int) -> tuple[list[Node], Node | None, int]:
         """The full blocks of the first `limit` tokens; who shares most of the rest, how much."""
