@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -147,12 +148,14 @@ def _literal(node: ast.expr) -> Any:
     match node:
         case ast.Constant(value=str(text)):
             return _whole(text)
-        case ast.Constant(value=bool() | int() | float() | None as value):
+        case ast.Constant(value=float(number)):
+            return _finite(number)
+        case ast.Constant(value=bool() | int() | None as value):
             return value
         case ast.Name(id=word) if word in _WORDS:
             return _WORDS[word]
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
-            return -number
+            return -_finite(number) if isinstance(number, float) else -number
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return [_literal(item) for item in items]
         case ast.Dict(keys=keys, values=values) if None not in keys:
@@ -282,9 +285,14 @@ def _json_call(value: Any) -> _Call:
 
 def _load_json(text: str) -> Any:
     try:
-        return json.loads(text, strict=False, parse_constant=_no_number)
+        return json.loads(text, strict=False, parse_float=_finite, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise _Unreadable from None
+
+
+def _finite(number: str | float) -> float:
+    """1e999 is a number in JSON, and no float: the largest there is stands for it."""
+    return max(min(float(number), sys.float_info.max), -sys.float_info.max)
 
 
 def _no_number(text: str) -> Callable[[], None]:

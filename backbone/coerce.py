@@ -8,7 +8,6 @@ are the grammar's work.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,14 +22,11 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
 }
-_LARGEST = sys.float_info.max
 
 
 def coerce(value: Any, schema: Any, *, where: str, root: Any = None) -> Any:
     """The value as the schema wants it. `root` is the document that `$ref` points into."""
     root = schema if root is None else root
-    if isinstance(value, float) and abs(value) > _LARGEST:  # 1e999 is a number in JSON
-        value = _LARGEST if value > 0 else -_LARGEST
     if not isinstance(schema, Mapping):
         if schema is False:
             raise CallError(f"{where} may not be given")
