@@ -8,9 +8,10 @@ not contain the answer (or nothing was found), 130 stopped by Ctrl-C.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -26,7 +27,7 @@ from rag.errors import RagError
 if TYPE_CHECKING:
     from ingest.sync import Report
     from rag.answer import Answer
-    from rag.pipeline import Rag
+    from rag.pipeline import Generator, Rag
 
 NOT_ANSWERED = 3
 INDEX_FOLDER = ".rag"
@@ -66,6 +67,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+models = typer.Typer(help="Models: list them, fetch them.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
 
 class Mode(StrEnum):
     """Which legs of the index a search uses."""
@@ -89,7 +93,18 @@ IndexFolder = Annotated[
     ),
 ]
 Model = Annotated[
-    str | None, typer.Option(metavar="NAME", help="An LFM2 folder or hub name; else the built-in.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="An LFM2 folder, a hub name, or https://host/v1#name; else the built-in.",
+    ),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(envvar="RAG_API_KEY", metavar="KEY", help="Of the server that --model names."),
+]
+PlainHttp = Annotated[
+    bool, typer.Option("--plain-http", help="Let --model be http:// on another machine.")
 ]
 Where = Annotated[
     str | None,
@@ -157,6 +172,8 @@ def ask(
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages to read.")] = 6,
     where: Where = None,
     model: Model = None,
+    api_key: ApiKey = None,
+    plain_http: PlainHttp = False,
     folder: IndexFolder = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -165,7 +182,7 @@ def ask(
     from rag.display import sentence_text
 
     set_up(verbose)
-    with opened(folder, model=model) as rag:
+    with opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag:
         stream = rag.stream(question, k=k, where=where)
         if not as_json:
             for sentence in stream.sentences():
@@ -312,6 +329,73 @@ def serve(
         server.run(site, listening, door=door)
 
 
+@app.command()
+def doctor(
+    model: Model = None,
+    context: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Tokens an agent; else the model's most.")
+    ] = None,
+    memory: Annotated[
+        float | None, typer.Option(min=0, metavar="GIB", help="Plan for a GPU with so much memory.")
+    ] = None,
+    folder: IndexFolder = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Look at the processor, at what a model would need, and at the index."""
+    from ingest.encode import load_encoder
+    from ingest.health import examine
+    from rag.doctor import diagnose, diagnosis_text
+
+    set_up(verbose)
+    with suppress(IndexMissing):  # which is nothing wrong with an index
+        folder = folder or nearest_index(create=False)
+    health = examine(folder.resolve(), load_encoder=load_encoder) if folder else None
+    room = None if memory is None else int(memory * 2**30)
+    found = diagnose(model or "builtin", context=context, memory=room, index=health)
+    if as_json:
+        emit(found.to_json())
+    else:
+        say(diagnosis_text(found))
+    if found.faults:
+        raise typer.Exit(1)
+
+
+@models.command("list")
+def list_models_command(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Show the models that are here, and the official ones that can be fetched."""
+    from rag.models import list_models, listing_text
+
+    set_up(verbose)
+    listing = list_models()
+    if as_json:
+        emit(listing.to_json())
+    else:
+        say(listing_text(listing))
+
+
+@models.command()
+def pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Fetch a checkpoint from the hub; its licence is shown the first time."""
+    from backbone.hub import Hub
+    from rag.models import licence_text
+
+    set_up(verbose)
+    path = Hub().pull(
+        name,
+        licensed=lambda name, licence: note(licence_text(name, licence)),
+        progress=sys.stderr.isatty(),
+    )
+    if as_json:
+        emit({"name": name, "path": str(path)})
+    else:
+        say(f"{name} is in {path}: rag ask --model {name} QUESTION")
+
+
 def main() -> None:
     """The `rag` command."""
     app()
@@ -338,7 +422,7 @@ def opened(
     *,
     create: bool = False,
     encoder: str | None = None,
-    model: str | None = None,
+    model: Generator | str | None = None,
 ) -> Iterator[Rag]:
     """The index that the options and the working directory name."""
     from rag.pipeline import BUILTIN, Rag
@@ -346,6 +430,17 @@ def opened(
     folder = folder or nearest_index(create=create)
     with Rag.open(folder, create=create, encoder=encoder, generator=model or BUILTIN) as rag:
         yield rag
+
+
+def writer(name: str | None, key: str | None, *, plain_http: bool) -> Generator | str | None:
+    """The model of that name; one on a server with its key, any other by name still."""
+    from rag.remote import Address, RemoteGenerator, is_address
+
+    if name is None or not is_address(name):
+        return name
+    if key is None and Address.parse(name, plain_http=plain_http).host == "api.openai.com":
+        key = os.environ.get("OPENAI_API_KEY")  # OpenAI's key is for OpenAI alone
+    return RemoteGenerator.open(name, key=key, plain_http=plain_http)
 
 
 def nearest_index(*, create: bool) -> Path:
@@ -422,10 +517,13 @@ def emit(value: Any) -> None:
 
 def print_sources(answer: Answer) -> None:
     """Print what an answer quotes, or why there is none and where it was looked for."""
-    from rag.display import citation_text, place
+    from rag.display import citation_text, one_line, place
 
     for citation in answer.citations:
         say("\n" + citation_text(citation, width=columns(), bold=bold))
+    for sentence in answer.sentences:
+        if not sentence.supported:
+            note(f"left out, since no passage holds it: {one_line(sentence.text)}")
     if answer.reason:
         note(REASONS[answer.reason])
         for hit in answer.hits[:NEAREST]:
