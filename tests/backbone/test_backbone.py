@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from backbone.backbone import Backbone
-from backbone.errors import BackboneError, GrammarError, PromptTooLong, Unsupported
+from backbone.errors import BackboneError, Busy, GrammarError, PromptTooLong, Unsupported
 from backbone.grammar import Grammar, Matcher
 from backbone.request import Mark, Message, Sampling
 from backbone.tokenizer import Detokenizer
@@ -275,6 +275,99 @@ def test_a_program_may_end_while_a_reply_is_being_written(folder):
         check=False,
     )
     assert (run.returncode, run.stdout) == (0, "bye\n"), run.stderr
+
+
+def test_raw_text_is_continued_without_a_template(backbone):
+    bos = backbone._tokenizer.added["<|startoftext|>"]
+    raw = TEXTS[0] + "<|im_end|>"  # read as plain text
+    ids = [bos, *backbone._tokenizer.encode(raw)]
+    completion = backbone.submit(raw, max_tokens=3).result()
+    assert completion.prompt_tokens == len(ids)
+    assert completion.text != backbone.submit(PROMPTS[0], max_tokens=3).result().text
+
+
+def test_log_probabilities_are_those_of_the_model(backbone, folder):
+    completion = backbone.submit(PROMPTS[2], max_tokens=6, logprobs=3).result()
+    ids = backbone._chat.encode(PROMPTS[2])
+    assert len(completion.logprobs) == completion.completion_tokens
+    assert sum(one.logprob for one in completion.logprobs) == pytest.approx(completion.logprob)
+    for one in completion.logprobs:
+        wanted = logits_of(folder, ids)[-1].log_softmax(0)
+        values, tokens = wanted[: backbone._tokenizer.size].topk(3)
+        assert [token for token, _, _ in one.top] == tokens.tolist()
+        assert [p for _, _, p in one.top] == pytest.approx(values.tolist(), abs=1e-3)
+        assert one.logprob == pytest.approx(float(wanted[one.id]), abs=1e-3)
+        ids.append(one.id)
+    text = b"".join(one.raw for one in completion.logprobs).decode(errors="replace")
+    assert text.startswith(completion.text)
+    assert all(not one.top for one in backbone.submit(PROMPTS[0], logprobs=0).result().logprobs)
+    assert not backbone.submit(PROMPTS[0], max_tokens=2).result().logprobs
+
+
+def test_drafts_do_not_change_a_reply_under_a_grammar(folder, monkeypatch):
+    """Forced text comes in fewer passes, and is what the model would have said token by token."""
+    kinds = ["a long and certain name of a kind", "another long and certain name"]
+    properties = {name: {"enum": kinds} for name in ("the first of all kinds", "다른 종류")}
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    grammars = [Grammar.json_schema(schema), Grammar.quotes(TEXTS)]
+    found = []
+    for drafting in (0, 100):
+        with Backbone.load(folder, threads=1) as backbone:
+            engine(backbone)._drafting = drafting
+            streams = [backbone.submit(p, grammar=g) for g in grammars for p in PROMPTS[:3]]
+            found.append([(s.result().text, s.result().completion_tokens) for s in streams])
+            stats = backbone.stats()
+            assert bool(stats.accepted) == bool(drafting)
+    assert found[0] == found[1]
+
+
+def test_a_bias_decides_and_names_real_tokens_only(backbone):
+    token = backbone._tokenizer.encode("x")[0]
+    biased = Sampling(logit_bias=((token, 1000.0),))
+    assert backbone.submit(PROMPTS[0], max_tokens=3, sampling=biased).result().text == "xxx"
+    for wrong in (-1, backbone._tokenizer.size):
+        with pytest.raises(ValueError, match="logit_bias"):
+            backbone.submit(PROMPTS[0], sampling=Sampling(logit_bias=((wrong, 1.0),)))
+    with pytest.raises(ValueError, match="logprobs"):
+        backbone.submit(PROMPTS[0], logprobs=-1)
+
+
+def test_the_figures_count_what_was_done(folder):
+    with Backbone.load(folder, threads=1, cached_tokens=1000, concurrent=5) as backbone:
+        before = backbone.stats()
+        assert (before.blocks, before.free_blocks, before.free_rows) == (16, 16, 5)
+        first = backbone.submit(PROMPTS[-2], max_tokens=4).result()
+        again = backbone.submit(PROMPTS[-2], max_tokens=4).result()
+        idle(backbone)
+        after = backbone.stats()
+        assert again.text == first.text
+        assert (first.cached_tokens, again.cached_tokens) == (0, after.prefix_hit_tokens)
+        assert again.cached_tokens > first.prompt_tokens - 10
+        assert after.prompt_tokens == 2 * first.prompt_tokens
+        assert after.completion_tokens == first.completion_tokens + again.completion_tokens
+        assert (after.running, after.waiting, after.free_blocks) == (0, 0, 16)
+
+
+def test_little_memory_bounds_the_context(folder):
+    with Backbone.load(folder, threads=1, cached_tokens=128) as backbone:
+        assert backbone.context_length == 128
+        with pytest.raises(PromptTooLong, match="128"):
+            backbone.submit(PROMPTS[-2])
+        short = backbone.submit(PROMPTS[-1], max_tokens=999, grammar=ENDLESS).result(timeout=20)
+        assert short.prompt_tokens + short.completion_tokens == 128
+
+
+def test_who_comes_when_too_many_wait_is_turned_away(folder):
+    with Backbone.load(folder, threads=1, concurrent=1, waiting=3) as backbone:
+        streams = []
+        with pytest.raises(Busy, match="3 requests"):
+            for _ in range(10):
+                streams.append(backbone.submit(PROMPTS[0], max_tokens=900, grammar=ENDLESS))
+        assert 3 <= len(streams) <= 5
+        for stream in streams:
+            stream.cancel()
+        assert {stream.result(timeout=10).finish_reason for stream in streams} == {"cancelled"}
+        assert backbone.submit(PROMPTS[0], max_tokens=2).result(timeout=10).completion_tokens
 
 
 def test_importing_the_package_loads_nothing_heavy():

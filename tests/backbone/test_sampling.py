@@ -92,6 +92,20 @@ def test_the_repetition_penalty_counts_prompt_and_reply():
     assert [repeating.choose(LOGITS) for _ in range(3)] == [5, 0, 2]
 
 
+def test_presence_and_frequency_count_the_reply_only():
+    once = Sampler(Sampling(presence_penalty=0.7), vocabulary=VOCABULARY, prompt=[2])
+    assert [once.choose(LOGITS) for _ in range(4)] == [2, 5, 2, 2]
+    often = Sampler(Sampling(frequency_penalty=0.7), vocabulary=VOCABULARY, prompt=[2])
+    assert [often.choose(LOGITS) for _ in range(4)] == [2, 5, 2, 0]
+
+
+def test_biases_are_added_before_the_choice():
+    biased = Sampler(Sampling(logit_bias=((4, 3.5), (2, -1.0))), vocabulary=VOCABULARY)
+    assert biased.choose(LOGITS) == 4
+    assert not biased.plain
+    assert Sampler(Sampling(seed=3), vocabulary=VOCABULARY).plain
+
+
 def test_the_penalty_divides_positive_and_multiplies_negative_logits():
     seen = torch.tensor([True, True, False])
     assert penalise(torch.tensor([2.0, -2.0, 2.0]), seen, 2.0).tolist() == [1.0, -4.0, 2.0]
