@@ -97,6 +97,13 @@ def bfloat16_is_fast() -> bool:
     return _product_rate("bfloat16", (64, 1024, 1024)) > _product_rate("float32", (64, 1024, 1024))
 
 
+def use_threads(count: int) -> None:
+    """Have torch use so many threads in this process."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
 def measure(number_format: str, *, seconds: float = 0.8) -> Speed:
     """What the threads that torch may use do now, in about that time: a short look, no benchmark.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from backbone.config import Config
 from backbone.files import BUILTIN, Model
 from backbone.hub import Hub, is_name
 from backbone.plan import GIB, Plan
-from backbone.processor import NumberFormat, Processor, measure, number_format
+from backbone.processor import NumberFormat, Processor, measure, number_format, use_threads
 from rag.display import count, one_line, wrap
 from rag.errors import RagError
 from rag.remote import is_address
@@ -104,11 +105,9 @@ def diagnose(
 
     Raises RagError or CheckpointError when the model is not known here: nothing is fetched.
     """
-    import torch
-
     shape, stored, here = _shape(model)
     processor = Processor.read()
-    torch.set_num_threads(processor.cores)
+    use_threads(processor.cores)
     chosen = number_format(parameters=plan.parameters(shape), stored=stored)
     speed = measure(chosen.name)
     context = context or shape.context
@@ -131,8 +130,8 @@ def diagnose(
     )
     return Diagnosis(
         processor=processor,
-        torch=str(torch.__version__),
-        threads=torch.get_num_threads(),
+        torch=version("torch"),
+        threads=processor.cores,
         operations=speed.operations,
         bandwidth=speed.bandwidth,
         model=needs,
