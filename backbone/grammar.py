@@ -70,6 +70,13 @@ class Grammar:
         """
         return cls(f"start: {json_rule(as_schema(schema))}")
 
+    def check(self) -> None:
+        """Raise GrammarError where no tokenizer could make this a grammar; fast, loads no model."""
+        from llguidance import LLMatcher
+
+        if error := LLMatcher.validate_grammar(self.lark):
+            raise GrammarError(_reason(error))
+
     @classmethod
     def regex(cls, pattern: str) -> Grammar:
         """Text that a regular expression matches as a whole (Rust syntax, no look-around)."""

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cache
 from time import perf_counter
+from typing import Any
 
 from ingest.document import Document, Hit
 from ingest.errors import IngestError
@@ -116,6 +117,7 @@ class Draft:
         model: str = "",
         usage: Usage = Usage(),  # noqa: B008
         reason: Reason | None = None,
+        data: Any = None,
     ) -> Answer:
         """The answer. Without a sentence there is none, for `reason` or since no passage has it."""
         total = self.clock()
@@ -128,6 +130,7 @@ class Draft:
             hits=tuple(hits),
             sentences=(*self._sentences, *self._unsupported),
             reason=None if self._sentences else reason or "not_in_passages",
+            data=data,
             model=model,
             usage=usage,
             timings=Timings(self.retrieved, first, total),

@@ -2,6 +2,7 @@
 
 RagError
 ├── RemoteError   a model on a server that cannot be reached, or refuses, or fails
+├── SchemaError   an object that the documents, or a model, cannot fill as its schema demands
 └── Unsupported   something that this generator, or this version, cannot do; nothing was run
 """
 
@@ -12,6 +13,10 @@ class RagError(Exception):
 
 class RemoteError(RagError):
     """A model on a server could not be reached, refused, or failed."""
+
+
+class SchemaError(RagError):
+    """An object under a schema cannot be had from the documents, or the model wrote none."""
 
 
 class Unsupported(RagError):

@@ -79,10 +79,10 @@ def number_passages(hits: Iterable[Hit]) -> list[Passage]:
     return passages
 
 
-def quote_grammar(passages: Sequence[Passage]) -> Grammar:
+def quote_grammar(passages: Sequence[Passage], *, most: int = MAX_QUOTES) -> Grammar:
     """Exactly the replies that quote these passages, each under its own number, and `NOT FOUND`."""
     shown = [p for p in passages if any(c.isalnum() for c in p.text)]
-    lines = f' | line ("\\n" line)~0..{MAX_QUOTES - 1}' if shown else ""
+    lines = f' | line ("\\n" line)~0..{most - 1}' if shown else ""
     rules = [f'start: "{NOT_FOUND}"{lines}']
     if shown:
         rules.append("line: " + " | ".join(f"L{p.number}" for p in shown))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from backbone.errors import PromptTooLong
 from backbone.request import GREEDY, Content, Message, Sampling, Stream
@@ -23,11 +23,14 @@ from rag.errors import Unsupported
 
 if TYPE_CHECKING:
     from backbone.grammar import Grammar
+    from backbone.schema import Schema
+    from backbone.tools import Tool, ToolChoice
     from ingest.catalog import DocumentInfo
     from ingest.encode import Encoder
     from ingest.index import LocalIndex
     from ingest.sync import Progress, Report
     from rag.ground import Passage
+    from rag.reader import Reading
 
 BUILTIN = "builtin"
 Mode = Literal["hybrid", "vector", "words"]
@@ -60,7 +63,10 @@ class Generator(Protocol):
         max_tokens: int = 512,
         sampling: Sampling = GREEDY,
         grammar: Grammar | None = None,
-        tools: Sequence[Any] = (),
+        schema: Schema | None = None,
+        tools: Sequence[Tool] = (),
+        tool_choice: ToolChoice = "auto",
+        parallel_calls: bool = True,
         stop: Sequence[str] = (),
     ) -> Stream:
         """Start a reply. Raises PromptTooLong, before anything runs, when the prompt cannot fit."""
@@ -241,11 +247,15 @@ class Rag:
         *,
         k: int = 6,
         web: bool = False,
-        schema: None = None,
+        schema: Schema | None = None,
         history: Sequence[Message] = (),
         where: str | None = None,
     ) -> Answer:
-        """Answer from the best `k` passages with verbatim quotes, or say why there is no answer."""
+        """Answer from the best `k` passages with verbatim quotes, or say why there is no answer.
+
+        With a `schema` (JSON schema, or a pydantic model class) the answer's `data` is an object
+        that fits it. Raises SchemaError when the documents do not say what it demands.
+        """
         return self.stream(
             question, k=k, web=web, schema=schema, history=history, where=where
         ).result()
@@ -256,13 +266,13 @@ class Rag:
         *,
         k: int = 6,
         web: bool = False,
-        schema: None = None,
+        schema: Schema | None = None,
         history: Sequence[Message] = (),
         where: str | None = None,
     ) -> AnswerStream:
         """Like `ask`, with the text as it is found."""
-        _refuse_unbuilt(web=web, schema=schema, history=history)
-        return AnswerStream(self._answer(question, k=k, where=where))
+        _refuse_unbuilt(web=web, history=history)
+        return AnswerStream(self._answer(question, k=k, where=where, schema=schema))
 
     def documents(self) -> list[DocumentInfo]:
         """What is in the index, by source."""
@@ -298,26 +308,38 @@ class Rag:
         return self._index.remove(sources)
 
     def _answer(
-        self, question: str, *, k: int, where: str | None
+        self, question: str, *, k: int, where: str | None, schema: Schema | None
     ) -> abc.Generator[Sentence, None, Answer]:
+        if schema is not None:
+            from rag.schema import check
+
+            check(schema, question, self.generator)
         draft = Draft(question, self._index.document)
         hits = self.search(question, k=k, where=where)
         draft.retrieved = draft.clock()
         if not hits:
             return draft.finish(reason="nothing_found")
         if "chat" in self.generator.abilities:
-            return (yield from self._quote(draft, hits))
-        return (yield from self._read(draft, hits))
+            return (yield from self._quote(draft, hits, schema))
+        return (yield from self._read(draft, hits, schema))
 
-    def _quote(self, draft: Draft, hits: Sequence[Hit]) -> abc.Generator[Sentence, None, Answer]:
+    def _quote(
+        self, draft: Draft, hits: Sequence[Hit], schema: Schema | None
+    ) -> abc.Generator[Sentence, None, Answer]:
         """Let a generator that can chat pick quotes, under a grammar that admits no others.
 
         What one says that cannot be held to a grammar is looked up, and what is nowhere left out.
+        An object under a schema is then written from the quotes.
         """
-        from rag.ground import read_claims, read_quotes
+        from rag import schema as objects
+        from rag.ground import MAX_QUOTES, read_claims, read_quotes
 
         held = "quote" in self.generator.abilities
-        stream, passages = _submit_fitting(self.generator, draft.question, hits)
+        asked, most = draft.question, MAX_QUOTES
+        if schema is not None:
+            asked, most = objects.wanted(asked, schema)
+        stream, passages = _submit_fitting(self.generator, asked, hits, most=most)
+        quotes = []
         try:
             for quote in (read_quotes if held else read_claims)(stream, passages):
                 if isinstance(quote, str):
@@ -325,21 +347,34 @@ class Rag:
                     continue
                 sentence = draft.say(" ".join(quote.text.split()), [quote])
                 if sentence:
+                    quotes.append(quote)
                     yield sentence
         finally:
             stream.cancel()
         completion = stream.result()
+        data, more = None, Usage()
+        if schema is not None and quotes:
+            data, more = objects.write(draft, schema, quotes, self.generator)
         return draft.finish(
             hits=[p.hit for p in passages],
             model=self.generator.name,
-            usage=Usage(completion.prompt_tokens, completion.completion_tokens),
+            usage=Usage(completion.prompt_tokens, completion.completion_tokens) + more,
+            data=data,
         )
 
-    def _read(self, draft: Draft, hits: Sequence[Hit]) -> abc.Generator[Sentence, None, Answer]:
-        """Let a generator that only quotes point at the answer."""
+    def _read(
+        self, draft: Draft, hits: Sequence[Hit], schema: Schema | None
+    ) -> abc.Generator[Sentence, None, Answer]:
+        """Let a generator that only quotes point at the answer, or at each field of a schema."""
         from rag.reader import read
+        from rag.schema import fill
 
-        reading = read(self.generator, draft.question, hits, encoder=self._reading_encoder)
+        def ask(question: str) -> Reading:
+            return read(self.generator, question, hits, encoder=self._reading_encoder)
+
+        if schema is not None:
+            return (yield from fill(draft, schema, hits, ask=ask, model=self.generator.name))
+        reading = ask(draft.question)
         if reading.answered:
             sentence = draft.say(reading.text, reading.quotes)
             if sentence:
@@ -371,7 +406,7 @@ def load_generator(name: str | Path, *, threads: int | None = None) -> Generator
 
 
 def _submit_fitting(
-    generator: Generator, question: str, hits: Sequence[Hit]
+    generator: Generator, question: str, hits: Sequence[Hit], *, most: int
 ) -> tuple[Stream, list[Passage]]:
     """Ask for quotes out of as many of the passages, the best first, as the context holds."""
     from rag.ground import number_passages, quote_grammar
@@ -379,9 +414,11 @@ def _submit_fitting(
 
     passages = number_passages(hits)
     while True:
-        grammar = quote_grammar(passages) if "quote" in generator.abilities else None
+        held = "quote" in generator.abilities
+        grammar = quote_grammar(passages, most=most) if held else None
+        messages = quoting_messages(question, passages, most=most)
         try:
-            stream = generator.submit(quoting_messages(question, passages), grammar=grammar)
+            stream = generator.submit(messages, grammar=grammar)
         except PromptTooLong:
             if len(passages) == 1:
                 raise

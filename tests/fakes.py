@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from backbone.grammar import Grammar
 from backbone.request import GREEDY, Completion, Content, Message, Sampling, Stream
+from backbone.schema import Schema
+from backbone.tools import Tool, ToolChoice
 
 
 class FakeEncoder:
@@ -60,9 +62,14 @@ class FakeGenerator:
         max_tokens: int = 512,
         sampling: Sampling = GREEDY,
         grammar: Grammar | None = None,
-        tools: Sequence[object] = (),
+        schema: Schema | None = None,
+        tools: Sequence[Tool] = (),
+        tool_choice: ToolChoice = "auto",
+        parallel_calls: bool = True,
         stop: Sequence[str] = (),
     ) -> Stream:
+        if schema is not None:
+            grammar = Grammar.json_schema(schema)
         self.requests.append((list(messages), grammar))
         text = self.reply(grammar)
         stream = Stream()
