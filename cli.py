@@ -171,6 +171,9 @@ def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION")],
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages to read.")] = 6,
     where: Where = None,
+    schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Answer with an object of this JSON schema.")
+    ] = None,
     model: Model = None,
     api_key: ApiKey = None,
     plain_http: PlainHttp = False,
@@ -180,11 +183,13 @@ def ask(
 ) -> None:
     """Answer a question with verbatim quotes."""
     from rag.display import sentence_text
+    from rag.schema import read_schema
 
     set_up(verbose)
+    wanted = read_schema(schema) if schema else None
     with opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag:
-        stream = rag.stream(question, k=k, where=where)
-        if not as_json:
+        stream = rag.stream(question, k=k, where=where, schema=wanted)
+        if not as_json and not schema:
             for sentence in stream.sentences():
                 say(sentence_text(sentence, width=columns()))
         answer = stream.result()
@@ -193,6 +198,8 @@ def ask(
     if as_json:
         emit(answer.to_json())
     else:
+        if schema and answer.answered:
+            emit(answer.data)
         print_sources(answer)
     if not answer.answered:
         raise typer.Exit(NOT_ANSWERED)

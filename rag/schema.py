@@ -11,6 +11,7 @@ import json
 from collections import abc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backbone.coerce import coerce
@@ -173,6 +174,17 @@ def supported(value: Any, texts: Sequence[str]) -> bool:
         words = " ".join(value.split()).casefold()
         return any(words in text.casefold() for text in texts)
     return any(found.value == value for text in texts for found in numbers(text))
+
+
+def read_schema(path: Path) -> dict[str, Any]:
+    """The JSON schema in a file. Raises OSError, or SchemaError for what is none."""
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SchemaError(f"{path} is not JSON: {error}") from None
+    if not isinstance(schema, dict):
+        raise SchemaError(f'{path} holds no JSON schema: that is an object, with "properties"')
+    return schema
 
 
 def check(schema: Schema, question: str, generator: Generator) -> None:

@@ -338,3 +338,41 @@ def test_help_takes_no_longer_than_twelve_bare_interpreters():
 
     bare = min(seconds("pass") for _ in range(5))
     assert min(seconds("import cli; cli.main()") for _ in range(5)) < 12 * bare
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"days": {"type": ["integer", "null"]}, "color": {"type": ["string", "null"]}},
+}
+
+
+def test_a_schema_gives_an_object_and_its_citations(indexed, generator, tmp_path):
+    generator.abilities = frozenset({"chat", "quote", "schema"})
+    (tmp_path / "s.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
+    for flag in ([], ["--json"]):
+        quote = quote_of(indexed, QUESTION, "15 days.")
+        generator.replies = [quote, '{"days": 15, "color": "red"}']
+        ran = indexed("ask", QUESTION, "--schema", "s.json", *flag)
+        assert ran.code == 0
+        data = ran.json["data"] if flag else json.loads(ran.out.partition("\n\n")[0])
+        assert data == {"days": 15, "color": "red"}
+        if not flag:
+            assert "“15 days.”" in ran.out and "color: red" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "s.json: No such file"),
+        ("{", "s.json is not JSON"),
+        ("[]", "s.json holds no JSON schema"),
+        ('{"type": "array", "uniqueItems": true}', "uniqueItems"),
+    ],
+)
+def test_a_bad_schema_file_is_an_error_that_says_why(indexed, generator, tmp_path, text, message):
+    generator.abilities = frozenset({"chat", "quote", "schema"})
+    if text is not None:
+        (tmp_path / "s.json").write_text(text, encoding="utf-8")
+    ran = indexed("ask", QUESTION, "--schema", "s.json")
+    assert (ran.code, ran.out) == (1, "")
+    assert message in ran.err

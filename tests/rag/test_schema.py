@@ -187,7 +187,7 @@ class Picky(BaseModel):
 
 def test_a_model_class_has_the_last_word(chatting):
     assert chatting("12 KB per token.", {"weights": 2}).ask("cache weights", schema=Picky).data
-    with pytest.raises(SchemaError, match="refused by Picky: (.|\n)*odd weights"):
+    with pytest.raises(SchemaError, match=r"refused by Picky: (.|\n)*odd weights"):
         chatting("12 KB per token.", {"weights": 3}).ask("cache weights", schema=Picky)
 
 
