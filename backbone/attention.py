@@ -62,7 +62,7 @@ def _singles(q: Tensor, keys: Tensor, values: Tensor, batch: Batch) -> Tensor:
         part = [x.view(*heads, x.shape[3]).transpose(0, 1) for x in _part(mine, k, v)]
         _join(whole, part, shared.rows)
     out, _, weight = whole
-    return (out / weight).flatten(1, 2)
+    return (out / weight).flatten(1, 2).to(q.dtype)
 
 
 def _blocks(cached: Tensor, shared: Shared) -> Tensor:

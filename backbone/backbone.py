@@ -6,7 +6,6 @@ not.
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,16 +91,19 @@ class Backbone:
             raise Unsupported(f"weights of {bits} bits are not supported yet; leave `bits` out")
         import torch
 
-        from backbone import checkpoint
+        from backbone import checkpoint, processor
         from backbone.cache import Cache
         from backbone.driver import Driver
         from backbone.engine import Engine
+        from backbone.plan import Plan
         from backbone.span import BLOCK, blocks_for
         from backbone.store import PrefixStore, fingerprint
 
-        torch.set_num_threads(threads or _processors())
+        torch.set_num_threads(threads or processor.cores())
         folder = checkpoint.find(name)
-        model = checkpoint.load(folder, device=device or "cpu")
+        place = device or "cpu"
+        free = processor.free_memory(place)  # before the weights are in it
+        model = checkpoint.load(folder, device=place)
         tokenizer = Tokenizer.load(folder)
         chat = Chat.load(folder, tokenizer)
         if tokenizer.size > model.config.vocab:
@@ -109,14 +111,26 @@ class Backbone:
                 f"{folder}: the tokenizer has {tokenizer.size} tokens,"
                 f" the model only {model.config.vocab}"
             )
-        blocks = blocks_for(cached_tokens or max(CACHED_TOKENS, model.config.context))
+        numbers = str(model.dtype).removeprefix("torch.")
+        blocks = (
+            blocks_for(cached_tokens)
+            if cached_tokens
+            else Plan.of(model.config, numbers, device=place, spare=DRAFTED).blocks_to_take(
+                free, rows=concurrent, wanted=blocks_for(max(CACHED_TOKENS, model.config.context))
+            )
+        )
+        if blocks == 0:
+            raise CheckpointError(
+                f"{name} does not fit into the memory that is free: `rag doctor --model {name}`"
+                " says what it needs"
+            )
         cache = Cache(
             model.config,
             blocks=blocks,
             rows=concurrent,
             spare=DRAFTED,
             dtype=model.dtype,
-            device=device or "cpu",
+            device=place,
         )
         store = None
         if prefix_store is not None:
@@ -291,13 +305,6 @@ def _abilities(tokenizer: Tokenizer) -> frozenset[str]:
     if tokenizer.added.keys() >= READER_MARKS:
         return READER
     return CHATTER | {"tools"} if tokenizer.added.keys() >= CALL_TOKENS else CHATTER
-
-
-def _processors() -> int:
-    """How many processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _end_ids(folder: Path, tokenizer: Tokenizer, declared: tuple[int, ...]) -> frozenset[int]:

@@ -20,7 +20,7 @@ from backbone.config import Config
 from backbone.errors import CheckpointError
 from backbone.files import BUILTIN, weight_files
 from backbone.lfm2 import Lfm2
-from backbone.processor import number_format
+from backbone.processor import free_memory, number_format
 
 EXPERT = re.compile(r"(?P<stack>.+\.experts)\.(?P<number>\d+)\.w(?P<part>[123])\.weight")
 
@@ -46,6 +46,7 @@ def load(folder: Path, *, device: str = "cpu") -> Lfm2:
     """The model in a folder; CheckpointError says which file or tensor is wrong."""
     config = Config.load(folder)
     weights = SafeTensors.open(folder, device=device)
+    weights.check_room(folder)
     model = Lfm2.load(weights, config)
     if unused := weights.unused - {"lm_head.weight"}:
         raise CheckpointError(
@@ -77,6 +78,23 @@ class SafeTensors:
                 ) from None
             files.update(dict.fromkeys(file.keys(), file))
         return cls(files, dtype=_choose_dtype(files, device), device=device)
+
+    def check_room(self, folder: Path) -> None:
+        """Refuse, before the system ends the process, what must be copied and does not fit."""
+        slices = [file.get_slice(name) for name, file in self._files.items()]
+        copied = sum(
+            math.prod(tensor.get_shape()) * self._dtype.itemsize
+            for tensor in slices
+            # What is computed in float32 is packed, and what is stored otherwise converted.
+            if tensor.get_dtype() != "BF16" or self._dtype is not torch.bfloat16
+        )
+        free = free_memory(self._device)
+        if free is not None and copied > free:
+            raise CheckpointError(
+                f"{folder} takes {copied / 1e9:.1f} GB in {str(self._dtype)[6:]} and"
+                f" {free / 1e9:.1f} GB of memory are free: close other programs, or take a smaller"
+                " model; `rag doctor --model NAME` says what one needs"
+            )
 
     def take(self, name: str, *shape: int, exact: bool = False) -> Tensor:
         """The tensor of that name, float32 if `exact`; CheckpointError if absent or misshapen."""

@@ -12,7 +12,8 @@ from backbone.config import Config
 from backbone.span import BLOCK, blocks_for
 
 GIB = 1 << 30
-RESERVE = 6 * GIB  # of a GPU: activations, graphs and the libraries themselves
+RESERVE = 6 * GIB  # of a large GPU: activations, graphs and the libraries themselves
+RESERVE_HERE = GIB  # of a machine's own memory, besides what other programs have
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,25 @@ def _parameters(config: Config, experts: int) -> int:
 class Plan:
     """The memory of one model, in bytes, with weights and cache in some formats.
 
-    `spare` convolution rows beyond those of the model are kept a sequence, for drafts.
+    `spare` convolution rows beyond those of the model are kept a sequence, for drafts. With
+    `packed` weights a head that is tied to the embedding is a copy of it. `here` is this machine's
+    own memory, else a GPU's.
     """
 
     config: Config
     weights: Format = BFLOAT16
     cache: Format = BFLOAT16
     spare: int = 0
+    packed: bool = False
+    here: bool = False
+
+    @classmethod
+    def of(cls, config: Config, number_format: str, *, device: str, spare: int) -> Plan:
+        """What a model takes on a torch device, computed in a format by its name."""
+        numbers, here = FORMATS[number_format], device == "cpu"
+        return cls(
+            config, numbers, numbers, spare=spare, packed=here and numbers is FLOAT32, here=here
+        )
 
     @property
     def planned(self) -> bool:
@@ -97,7 +110,8 @@ class Plan:
     @property
     def weight_bytes(self) -> int:
         """All weights."""
-        return self.weights.bytes(parameters(self.config))
+        head = self.config.vocab * self.config.hidden * (self.packed and self.config.tied)
+        return self.weights.bytes(parameters(self.config) + head)
 
     @property
     def active_bytes(self) -> int:
@@ -153,6 +167,21 @@ class Plan:
         """
         left = memory - reserve - self.weight_bytes - rows * self.row_bytes
         return max(0, left // self.block_bytes)
+
+    def reserve(self, memory: int) -> int:
+        """What of so much free memory is kept free for everything else."""
+        return RESERVE_HERE if self.here else min(RESERVE, memory // 8)
+
+    def blocks_to_take(self, free: int | None, *, rows: int, wanted: int) -> int:
+        """The blocks of a cache when nobody says how many. 0 = not even the weights fit.
+
+        `free` bytes were there before the weights came; None = not known. Of this machine's own
+        memory no more than are `wanted` are taken; of a GPU's all that fit.
+        """
+        if free is None:
+            return wanted
+        fit = self.blocks_that_fit(free, rows=rows, reserve=self.reserve(free))
+        return min(wanted, fit) if self.here else fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,17 @@ def memory(root: Path = ROOT) -> tuple[int | None, int | None]:
     return available, limit
 
 
+def free_memory(device: str) -> int | None:
+    """Bytes that can still be taken where a torch device has its memory; None = not known."""
+    if device == "cpu":
+        return memory()[0]
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.mem_get_info(torch.device(device))[0])
+    return None
+
+
 def _groups(root: Path, controller: str) -> list[Path]:
     """The folders of this process's control group and those above, of versions 1 and 2."""
     base = root / "sys/fs/cgroup"

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # What such cards have, and how much of it is there to be used.
 GPUS = (("a GPU of 80 GB", 78 * GIB), ("a GPU of 141 GB", 139 * GIB))
-HERE = GIB  # kept free on this machine for other things
 HOW = (
     "writing: bytes read a token over the bandwidth; reading: operations a token over the rate, or"
     " weights a pass over the bandwidth; the slower counts"
@@ -111,9 +110,9 @@ def diagnose(
     chosen = number_format(parameters=plan.parameters(shape), stored=stored)
     speed = measure(chosen.name)
     context = context or shape.context
-    format = plan.FORMATS[chosen.name]
-    local = Plan(shape, format, format, spare=DRAFTED)
-    fits = processor.memory is None or local.weight_bytes + HERE <= processor.memory
+    local = Plan.of(shape, chosen.name, device="cpu", spare=DRAFTED)
+    free = processor.memory
+    fits = free is None or local.weight_bytes + local.reserve(free) <= free
     needs = Needs(
         name=model,
         here=here,
@@ -164,18 +163,19 @@ def _seats(
 ) -> tuple[Seats, ...]:
     seats = []
     if processor.memory is not None:
-        seats.append(_seat(local, "this machine", processor.memory, HERE, context))
+        seats.append(_seat(local, "this machine", processor.memory, context))
     places: Sequence[tuple[str, int]] = GPUS if large else ()
     if memory is not None:
         places = (("the memory given", memory),)
     for place, size in places:
         for weights, cache in plan.COMBINATIONS:
             there = Plan(local.config, weights, cache, spare=DRAFTED)
-            seats.append(_seat(there, place, size, plan.RESERVE, context))
+            seats.append(_seat(there, place, size, context))
     return tuple(seats)
 
 
-def _seat(there: Plan, place: str, memory: int, reserve: int, context: int) -> Seats:
+def _seat(there: Plan, place: str, memory: int, context: int) -> Seats:
+    reserve = there.reserve(memory)
     return Seats(
         place=place,
         memory=memory,

@@ -19,6 +19,7 @@ LEAVE = "Annual leave is 15 days.\n"
 def run(monkeypatch, tmp_path):
     """Runs `rag` in an empty folder; the measurement is told, and so are keys."""
     speed = Speed(operations=1e12, bandwidth=1e11)
+    monkeypatch.setattr("backbone.processor.bfloat16_is_fast", lambda: False)
     monkeypatch.setattr("rag.doctor.measure", lambda *_: speed)
     monkeypatch.setattr("ingest.encode.load_encoder", lambda name, threads=None: FakeEncoder(name))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -95,7 +96,7 @@ def test_doctor_plans_the_largest_model_before_it_is_fetched(run):
 def test_speeds_are_estimates_from_what_was_measured(run):
     facts = json.loads(run("doctor", "--model", "LFM2-350M", "--context", "64", "--json").stdout)
     model = facts["model"]
-    read = model["weight_bytes"] + 64 * model["token_bytes"]
+    read = 4 * model["active_parameters"] + 64 * model["token_bytes"]
     assert model["writes"] == pytest.approx(1e11 / read)
     assert "bandwidth" in model["estimate"]
 

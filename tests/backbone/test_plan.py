@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backbone import official
+from backbone.backbone import DRAFTED, Backbone
 from backbone.cache import Cache
 from backbone.checkpoint import load
 from backbone.config import Config
+from backbone.errors import CheckpointError
 from backbone.plan import (
     BFLOAT16,
     COMBINATIONS,
@@ -109,24 +111,21 @@ def test_the_table_names_every_shape_once_and_finds_it_by_either_name():
 
 def test_a_loaded_model_takes_as_many_bytes_as_planned(folder):
     model = load(folder)
-    plan = Plan(model.config, FLOAT32, FLOAT32, spare=3)
-    seen = {}
+    plan = Plan.of(model.config, "float32", device="cpu", spare=3)
+    tensors = []
 
     def collect(value):
         if isinstance(value, torch.Tensor):
-            seen[value.data_ptr()] = value.nbytes
+            tensors.append(value)
         elif isinstance(value, list | tuple):
             for each in value:
                 collect(each)
-        elif hasattr(value, "__dict__") or hasattr(value, "__slots__"):
-            names = getattr(value, "__dict__", None) or getattr(value, "__slots__", ())
-            for name in names:
-                if not name.startswith("__"):
-                    collect(getattr(value, name, None))
+        else:
+            for name in getattr(value, "__slots__", ()):
+                collect(getattr(value, name))
 
-    assert parameters(model.config) * 4 == plan.weight_bytes
     collect(model)
-    assert sum(seen.values()) == pytest.approx(plan.weight_bytes, rel=0.02)
+    assert sum(tensor.numel() for tensor in tensors) * 4 == plan.weight_bytes
 
 
 @pytest.mark.parametrize(("plan_format", "dtype"), [(FLOAT32, "float32"), (BFLOAT16, "bfloat16")])
@@ -173,3 +172,36 @@ def test_speeds_follow_from_bytes_and_operations():
     slow = Speed(operations=1e12, bandwidth=1e18)
     assert prefill_speed(plan, slow, context=1) == pytest.approx(1e12 / 4.385e9, rel=0.01)
     assert prefill_speed(plan, slow, context=CONTEXT) < prefill_speed(plan, slow, context=1)
+
+
+def test_a_cache_takes_what_is_wanted_here_and_all_of_a_gpu_if_it_fits():
+    config, room = shape("LFM2-24B-A2B"), {"rows": 141, "wanted": 1024}
+    here, there = (
+        Plan.of(config, "bfloat16", device=device, spare=2) for device in ("cpu", "cuda:0")
+    )
+    assert here.blocks_to_take(139 * GIB, **room) == 1024
+    assert there.blocks_to_take(139 * GIB, **room) // blocks_for(CONTEXT) == 141
+    assert there.blocks_to_take(None, **room) == 1024
+    assert here.blocks_to_take(40 * GIB, **room) == 0
+    small = here.weight_bytes + here.cache_bytes(blocks=7, rows=141) + here.reserve(0)
+    assert here.blocks_to_take(small, **room) == 7
+
+
+def test_an_engine_has_no_more_cache_than_fits(folder, monkeypatch):
+    plan = Plan.of(Config.load(folder), "float32", device="cpu", spare=DRAFTED)
+    free = plan.weight_bytes + plan.cache_bytes(blocks=5, rows=2) + GIB
+    monkeypatch.setattr("backbone.processor.free_memory", lambda device: free)
+    with Backbone.load(folder, concurrent=2, threads=1) as backbone:
+        assert backbone.stats().blocks == 5
+        assert backbone.context_length == 5 * BLOCK
+    with Backbone.load(folder, concurrent=2, threads=1, cached_tokens=640) as backbone:
+        assert backbone.stats().blocks == 10
+    free = GIB
+    with pytest.raises(CheckpointError, match=r"does not fit.*rag doctor --model"):
+        Backbone.load(folder, concurrent=2, threads=1)
+
+
+def test_weights_that_cannot_be_copied_into_memory_are_refused_before(folder, monkeypatch):
+    monkeypatch.setattr("backbone.checkpoint.free_memory", lambda device: 1000)
+    with pytest.raises(CheckpointError, match="memory are free"):
+        load(folder)
