@@ -47,7 +47,7 @@ class Door:
         self._check_names(headers)
         if scope["path"] not in OPEN_PATHS:
             self._check_token(headers.get("authorization", b""))
-        if scope["method"] in ("POST", "PUT", "PATCH"):
+        if scope["method"] == "POST" and _has_body(headers):
             _check_content(headers.get("content-type", b"").decode("latin-1"))
 
     def _check_names(self, headers: dict[str, bytes]) -> None:
@@ -126,6 +126,10 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _has_body(headers: dict[str, bytes]) -> bool:
+    return headers.get("content-length", b"0") != b"0" or "transfer-encoding" in headers
 
 
 def _check_content(content_type: str) -> None:

@@ -22,6 +22,7 @@ from rag.server.site import Site
 
 if TYPE_CHECKING:
     from backbone.backbone import Backbone
+    from rag.pipeline import Generator
 
 BACKLOG = 2048
 GRACE = 10  # seconds that running requests have to finish when the server stops
@@ -67,14 +68,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def opened(
-    folder: Path | None, *, model: str | None = None, name: str | None = None
+    folder: Path | None, *, model: Generator | str | None = None, name: str | None = None
 ) -> Iterator[Site]:
-    """What is to be served: a model, called `name` in requests, and the index in a folder."""
+    """What is to be served: a model, called `name` in requests, and the index in a folder.
+
+    A model that is no name but there already is closed at the end, too.
+    """
     from ingest.encode import load_encoder
     from rag.pipeline import BUILTIN, Rag, load_generator
 
     with ExitStack() as stack:
-        generator = cast("Backbone", load_generator(model or BUILTIN))
+        if model is None or isinstance(model, str):
+            model = load_generator(model or BUILTIN)
+        generator = cast("Backbone", model)
         stack.callback(generator.close)
         rag = None
         if folder is not None:

@@ -52,7 +52,7 @@ class Sampled(Body):
     logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = Field(
         None, max_length=1024, description="Token ids (as text) and what is added to their logits."
     )
-    seed: int | None = Field(None, ge=-SEEDS, lt=SEEDS)
+    seed: int | None = None
 
     def sampling(self, number: int = 0) -> Sampling:
         """As the backbone takes it, for the choice of that number."""

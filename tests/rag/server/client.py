@@ -186,7 +186,8 @@ class Client:
         raw = (
             body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         )
-        given = {"host": HOST, **({"content-type": "application/json"} if raw else {})}
+        about = {"content-type": "application/json", "content-length": str(len(raw))}
+        given = {"host": HOST, **(about if raw else {})}
         return Connection(self.app, method, path, raw, given | (headers or {}), stalling=stalling)
 
     async def arequest(self, *args: Any, **kwargs: Any) -> Reply:

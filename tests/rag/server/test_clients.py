@@ -144,8 +144,8 @@ second = client.responses.create(
 with client.chat.completions.stream(
     model="lfm2", messages=[{{"role": "user", "content": "hi"}}], max_tokens=30
 ) as stream:
-    stream.until_done()
-    done = stream.get_final_completion()
-print("OK", call.type, second.status, done.choices[0].finish_reason)
+    said = [event.delta for event in stream if event.type == "content.delta"]
+assert said
+print("OK", call.type, second.status)
 """
     assert "OK function_call" in run([sys.executable, "-c", code], env={**os.environ, **python})

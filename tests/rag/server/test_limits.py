@@ -166,7 +166,7 @@ def test_all_bodies_together_are_limited_and_given_back(serving):
         b'{"a":' * 300 + b"1" + b"}" * 300,
         b'"\\ud800"',
         b"1" * 1900,
-        json.dumps(ask(seed=10**40)).encode(),
+        json.dumps(ask(n=10**40)).encode(),
         json.dumps(ask()).encode().replace(b'"x"', b'"\\ud800"'),
         json.dumps(ask()).encode().replace(b'"x"', b'"\xed\xa0\x80"'),
         json.dumps(ask(temperature=1)).encode().replace(b": 1}", b": 1e999}"),
