@@ -314,6 +314,8 @@ def serve(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="What requests call the model.")
     ] = None,
+    api_key: ApiKey = None,
+    plain_http: PlainHttp = False,
     folder: IndexFolder = None,
     verbose: Verbose = False,
 ) -> None:
@@ -328,9 +330,10 @@ def serve(
         folder = folder or nearest_index(create=False)
     except IndexMissing:
         note("there is no index here, so the model is served alone; --index DIR names one")
+    generator = writer(model, api_key, plain_http=plain_http)
     with (
         server.listen(host, port) as listening,
-        server.opened(folder, model=model, name=name) as site,
+        server.opened(folder, model=generator, name=name) as site,
     ):
         say(f"{server.address(listening)}/v1 serves {', '.join(site.names)}; Ctrl-C stops it")
         server.run(site, listening, door=door)
