@@ -25,9 +25,9 @@ _LINE = re.compile(r'\[(\d{1,4})\] ?"(.*)', re.DOTALL)
 # No space at the ends of a quote, and a letter or a number in it.
 _SENSIBLE = r"/[^ ](.*[^ ])?/ & /.*[\p{L}\p{N}].*/"
 # A claim of a model that no grammar held: a source mark, and words between any quotation marks.
-_MARK = re.compile(r'(?:[-*•]\s*|\d+\.\s+)?\[\d{1,4}\]\s*[:—–-]?\s*["“„«]')
+_MARK = re.compile(r'(?:[-*•]\s*|\d{1,3}\.\s+)?\[\d{1,4}\]\s*[:—–-]?\s*["“„«]')
 _CLAIM = re.compile(
-    r'(?:[-*•]\s*|\d+\.\s+)?\[(\d{1,4})\]\s*[:—–-]?\s*["“„«]\s*(.*?)\s*["”“»]?[.,;]?'
+    r'(?:[-*•]\s*|\d{1,3}\.\s+)?\[(\d{1,4})\]\s*[:—–-]?\s*["“„«]\s*(.*?)\s*["”“»]?[.,;]?'
 )
 # One character for one, so that offsets stay.
 _PLAIN = str.maketrans("‘’‚‛“”„‟«»‐‑‒–—−", "'" * 4 + '"' * 6 + "-" * 6)
@@ -124,7 +124,7 @@ def read_claims(pieces: Iterable[str], passages: Sequence[Passage]) -> Iterator[
     thinking = False
     for line in _lines(pieces):
         thinking = (thinking or line.startswith("<think>")) and "</think>" not in line
-        said = line.rpartition("</think>")[2].strip()
+        said = " ".join(line.rpartition("</think>")[2].split())
         if thinking or said.strip("*_`. ") == NOT_FOUND or not any(c.isalnum() for c in said):
             continue
         for claim in _claims(said, passages):
@@ -180,7 +180,7 @@ def _look_up(claim: str, passages: Sequence[Passage]) -> Quote | None:
     match = _CLAIM.fullmatch(claim.replace("**", ""))
     if match is None:
         return None
-    quote = " ".join(match[2].split())
+    quote = match[2]
     for words in dict.fromkeys((quote, quote.rstrip(".,;:"))):
         for passage in sorted(passages, key=lambda p: p.number != int(match[1])):
             if passage.number != int(match[1]) and len(words) < _TELLING:

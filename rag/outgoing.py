@@ -101,6 +101,7 @@ class Reply:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    length: int = 0  # characters that came
     calls: dict[int, dict[str, str]] = field(default_factory=dict)
 
     def take(self, chunk: Any) -> str:
@@ -121,6 +122,7 @@ class Reply:
             raise RemoteError("the server's content filter ended the reply")
         if text:
             self.text.append(text)
+            self.length += len(text)
         return text
 
     def completion(self, reason: FinishReason | None = None) -> Completion:
@@ -140,6 +142,7 @@ class Reply:
         if piece.function:
             call["name"] += piece.function.name or ""
             call["arguments"] += piece.function.arguments or ""
+            self.length += len(piece.function.arguments or "")
 
 
 def _call(call: Mapping[str, str]) -> ToolCall:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 CONNECT = 10.0  # seconds to reach the server
 SILENCE = 300.0  # seconds that it may say nothing: it may be reading a long prompt
 RETRIES = 2  # after refused connections, time-outs, 429 and 5xx
+_LETTERS = 200  # characters of text and of calls that no token comes near on the average
 ASSUMED_CONTEXT = 32_768  # tokens, where the server does not say
 _TOO_LONG = re.compile(r"context.{0,30}(length|window|size)|too (long|many tokens)", re.I | re.S)
 
@@ -187,7 +188,7 @@ class RemoteGenerator:
             chunks = self._client.chat.completions.create(
                 **body, stream=True, stream_options={"include_usage": True}
             )
-        return self._start(chunks)
+        return self._start(chunks, longest=_LETTERS * max_tokens)
 
     def score(self, messages: Sequence[Message], continuations: Sequence[Content]) -> list[float]:
         """Not to be had from these servers."""
@@ -197,8 +198,8 @@ class RemoteGenerator:
         """Close the connections."""
         self._client.close()
 
-    def _start(self, chunks: Any) -> Stream:
-        """Have a thread read what the server sends into a stream."""
+    def _start(self, chunks: Any, *, longest: int) -> Stream:
+        """Have a thread read what the server sends, up to `longest` characters, into a stream."""
         reply, over = Reply(), threading.Event()
 
         def cancel() -> None:
@@ -211,6 +212,10 @@ class RemoteGenerator:
                 with self._explained(begun=True), chunks:
                     for chunk in chunks:
                         stream.push(reply.take(chunk))
+                        if reply.length > longest:
+                            raise RemoteError(
+                                f"{self._address.base} sends far more than it was asked for"
+                            )
                     if reply.reason is None and not over.is_set():
                         raise RemoteError(
                             f"{self._address.base} ended its answer before the reply was complete:"

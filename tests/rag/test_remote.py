@@ -155,7 +155,9 @@ def test_too_many_requests_once_is_tried_again(play):
 
 def test_a_connection_that_is_refused_says_so():
     nobody = RemoteGenerator.open("http://127.0.0.1:9/v1#tiny", retries=0)
-    with pytest.raises(RemoteError, match=r"cannot reach http://127\.0\.0\.1:9/v1.*refused.*running"):
+    with pytest.raises(
+        RemoteError, match=r"cannot reach http://127\.0\.0\.1:9/v1.*refused.*running"
+    ):
         nobody.submit(HELLO)
 
 
@@ -188,6 +190,12 @@ def test_what_a_server_says_cannot_steer_the_terminal(play):
     with pytest.raises(RemoteError) as raised:
         speak(play(refused(400, "\x1b[2Jgone"))).submit(HELLO)
     assert "\x1b" not in str(raised.value)
+
+
+def test_a_server_cannot_send_without_end(play):
+    stream = speak(play(said(*["x" * 10_000] * 3))).submit(HELLO, max_tokens=100)
+    with pytest.raises(RemoteError, match="far more than it was asked for"):
+        stream.result(10)
 
 
 def test_cancelling_hangs_up(play):
