@@ -6,7 +6,6 @@ Bridges the library, which is synchronous, to the server, which is not. Knows no
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -15,6 +14,7 @@ from backbone.errors import BackboneError, Busy
 from rag.answer import Answer, Sentence
 from rag.draft import AnswerStream
 from rag.server.generations import Generations
+from rag.server.watched import Stopper
 
 WAITING = 1000  # questions that may wait for a thread
 
@@ -28,17 +28,18 @@ class Asking:
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[Sentence | Exception | None] = asyncio.Queue()
         self._over = False  # as far as it was read
-        self._stopped = threading.Event()
+        self._stopper = Stopper()
 
     def run(self) -> None:
         """Answer, on a thread that may be kept waiting."""
         try:
-            if self._stopped.is_set():
+            self._stopper.listen()
+            if self._stopper.stopped():
                 return
             stream = self._ask()
             for sentence in stream.sentences():
                 self._tell(sentence)
-                if self._stopped.is_set():
+                if self._stopper.stopped():
                     stream.close()
                     return
             self.answer = stream.result()
@@ -47,8 +48,8 @@ class Asking:
             self._tell(error)
 
     def cancel(self) -> None:
-        """Stop at the next sentence."""
-        self._stopped.set()
+        """Stop what a Watched generator is doing for it, and in any case at the next sentence."""
+        self._stopper.cancel()
 
     async def sentences(self) -> AsyncIterator[Sentence]:
         """Yield what was found, as it is. Raises what answering raised."""

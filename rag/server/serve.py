@@ -19,6 +19,7 @@ from rag.server.app import create_app
 from rag.server.guard import LOOPBACK, Door
 from rag.server.limits import Limits
 from rag.server.site import Site
+from rag.server.watched import Watched
 
 if TYPE_CHECKING:
     from backbone.backbone import Backbone
@@ -84,7 +85,7 @@ def opened(
         stack.callback(generator.close)
         rag = None
         if folder is not None:
-            rag = stack.enter_context(Rag.open(folder, generator=generator, create=False))
+            rag = stack.enter_context(Rag.open(folder, generator=Watched(generator), create=False))
         encoder = rag.encoder if rag else load_encoder()
         yield Site(generator, name=name or _name(generator.name), encoder=encoder, rag=rag)
 

@@ -3,17 +3,21 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from inspect import signature
 
 import pytest
 
 from backbone.errors import Busy
+from backbone.request import Completion, Stream
 from ingest.errors import IngestError
 from rag import Rag
 from rag.answer import Sentence
 from rag.draft import AnswerStream
 from rag.ground import NOT_FOUND
+from rag.pipeline import Generator
 from rag.server.asking import Askers, Asking
 from rag.server.generations import Generations
+from rag.server.watched import Watched
 from tests.fakes import FakeEncoder, FakeGenerator
 from tests.rag.server.client import serving
 
@@ -216,3 +220,43 @@ def test_too_many_questions_are_told_to_come_back():
 
     with ThreadPoolExecutor(1) as pool:
         asyncio.run(asyncio.wait_for(crowd(pool), 5))
+
+
+def test_an_asker_who_leaves_frees_the_generator_at_once(tmp_path):
+    class Holding(FakeGenerator):
+        def submit(self, messages, **options):
+            self.started = Stream(lambda: self.started.finish(Completion("", "cancelled")))
+            began.set()
+            return self.started
+
+    began, generator = threading.Event(), Holding()
+    (tmp_path / "a.md").write_text(TEXT, encoding="utf-8")
+
+    async def leave(rag):
+        asking = Asking(lambda: rag.stream("weights?"))
+        running = asyncio.get_running_loop().run_in_executor(None, asking.run)
+        while not began.is_set():
+            await asyncio.sleep(0.01)
+        assert not generator.started.done
+        asking.cancel()
+        assert generator.started.done
+        await asyncio.wait_for(running, 5)
+
+    watched = Watched(generator)
+    with Rag.open(tmp_path / ".rag", generator=watched, encoder=FakeEncoder()) as rag:
+        rag.index([tmp_path / "a.md"])
+        asyncio.run(leave(rag))
+
+
+def test_a_question_taken_back_before_its_turn_is_not_asked():
+    async def take_back():
+        asking = Asking(lambda: pytest.fail("it was asked"))
+        asking.cancel()
+        await asyncio.get_running_loop().run_in_executor(None, asking.run)
+
+    asyncio.run(take_back())
+
+
+def test_a_watched_generator_asks_for_all_that_the_generator_takes():
+    assert signature(Watched.submit) == signature(Generator.submit)
+    assert signature(Watched.score) == signature(Generator.score)
