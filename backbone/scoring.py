@@ -21,7 +21,7 @@ TOGETHER = 8  # jobs of one scoring that are queued at a time, so that others co
 class Continuation(Job):
     """A prompt and all but the last token of some continuations of it, which end in `lasts`."""
 
-    lasts: dict[int, list[int]] = field(default_factory=dict, kw_only=True)  # token: places
+    lasts: dict[int, list[int]] = field(kw_only=True)  # token: places
     scoring: Scoring = field(kw_only=True)
     total: float = field(default=0.0, init=False)
 
@@ -59,14 +59,13 @@ class Scoring:
         self._done = done
         self._failed = failed
         self._over = False
-        jobs: dict[tuple[int, ...], Continuation] = {}
+        self._prompt = prompt
+        starts: dict[tuple[int, ...], dict[int, list[int]]] = {}
         for place, ids in enumerate(continuations):
             if ids:
-                start = tuple(ids[:-1])
-                if start not in jobs:
-                    jobs[start] = Continuation([*prompt, *start], len(prompt) - 1, scoring=self)
-                jobs[start].lasts.setdefault(ids[-1], []).append(place)
-        self._waiting = sorted(jobs.values(), key=lambda job: len(job.ids), reverse=True)
+                lasts = starts.setdefault(tuple(ids[:-1]), {})
+                lasts.setdefault(ids[-1], []).append(place)
+        self._waiting = sorted(starts.items(), key=lambda item: len(item[0]), reverse=True)
         self._running = 0
 
     def next(self, *, ended: int = 0) -> list[Continuation]:
@@ -74,7 +73,9 @@ class Scoring:
         self._running -= ended
         jobs = []
         while self._waiting and self._running < TOGETHER:
-            jobs.append(self._waiting.pop())
+            start, lasts = self._waiting.pop()
+            ids, wanted = [*self._prompt, *start], len(self._prompt) - 1
+            jobs.append(Continuation(ids, wanted, lasts=lasts, scoring=self))
             self._running += 1
         if not self._running and not self._over:
             self._over = True

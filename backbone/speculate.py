@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-NGRAM = 3  # tokens that must agree before their continuation is worth a guess
+NGRAM = 2  # tokens that places are found by
+AGREEING = 3  # that must agree before what follows is worth a guess, if no grammar checks it
+PLACES = 32  # the newest ones, that are looked at
 CONTEXT = 16  # tokens compared further back, to choose among several places
 MISSES = 4  # wasted drafts in a row after which a sequence is left alone
 
@@ -46,7 +48,8 @@ class Drafter:
             return []
         if matcher is not None and (certain := matcher.certain()):
             return certain[:most]
-        guesses = self._look_up(ids, min(self._length, most))
+        least = AGREEING if matcher is None else NGRAM
+        guesses = self._look_up(ids, min(self._length, most), least)
         if matcher is not None and guesses:
             guesses = guesses[: matcher.valid(guesses)]
         return guesses
@@ -59,19 +62,18 @@ class Drafter:
             self._length = 2
         self._misses = 0 if accepted else self._misses + 1
 
-    def _look_up(self, ids: Sequence[int], length: int) -> list[int]:
-        """What followed the best of the places where the last tokens stood before."""
+    def _look_up(self, ids: Sequence[int], length: int, least: int) -> list[int]:
+        """What followed the best of the places where at least so many last tokens stood before."""
         for at in range(self._indexed, len(ids) - NGRAM):
             self._places.setdefault(tuple(ids[at : at + NGRAM]), []).append(at + NGRAM)
         self._indexed = max(self._indexed, len(ids) - NGRAM)
-        places = self._places.get(tuple(ids[-NGRAM:]))
-        if not places:
-            return []
-        best = max(places[-8:], key=lambda place: self._agreement(ids, place))
-        return list(ids[best : best + length])
+        places = self._places.get(tuple(ids[-NGRAM:]), [])[-PLACES:]
+        found = [(*self._agreement(ids, place), place) for place in places]
+        same, _, best = max(found, default=(0, False, 0))
+        return list(ids[best : best + length]) if same >= least else []
 
     def _agreement(self, ids: Sequence[int], place: int) -> tuple[int, bool]:
-        """How far back the tokens before a place are the last ones; the prompt wins a tie."""
+        """How many tokens before a place are the last ones; the prompt wins a tie."""
         same = NGRAM
         while same < min(CONTEXT, place) and ids[place - 1 - same] == ids[-1 - same]:
             same += 1

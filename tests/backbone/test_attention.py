@@ -56,6 +56,9 @@ def test_every_token_sees_its_own_sequence_up_to_itself(spans):
     q = torch.randn(len(batch.ids), HEADS, DIM) * 2
     wanted = by_definition(q, keys, values, spans)
     assert float((attend(q, keys, values, batch) - wanted).abs().max()) < 1e-4
+    short = attend(*(x.bfloat16() for x in (q, keys, values)), batch)
+    assert short.dtype == torch.bfloat16
+    assert float((short - wanted).abs().max()) < 0.2
 
 
 def test_blocks_that_several_have_are_read_once():

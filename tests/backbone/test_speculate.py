@@ -54,6 +54,12 @@ def test_drafts_grow_when_right_and_end_after_some_misses():
     assert drafter.draft(ids, None, 8) == []
 
 
+def test_two_tokens_are_enough_where_a_grammar_checks():
+    ids = [*PASSAGE, 50, 2, 3]
+    assert Drafter(len(ids)).draft(ids, None, 8) == []
+    assert Drafter(len(ids)).draft(ids, Grammar(), 8) == [4, 5]
+
+
 def test_a_grammar_comes_first_and_cuts_what_it_forbids():
     ids = [*PASSAGE, 50, 1, 2, 3]
     assert Drafter(len(ids)).draft(ids, Grammar(certain=[7, 7, 7]), 2) == [7, 7]
