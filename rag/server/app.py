@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -75,21 +76,30 @@ def _add_errors(api: FastAPI) -> None:
         faults = error.errors() if isinstance(error, RequestValidationError) else []
         return _invalid(faults).response()
 
-    def plain(status: int, code: str, words: str) -> Any:
-        async def answer(_: Request, error: Exception) -> Response:
-            if isinstance(error, ApiError):
-                return error.response()
-            return ApiError(
-                status, words, code=code, headers=getattr(error, "headers", None)
-            ).response()
+    async def missing(_: Request, error: Exception) -> Response:
+        if isinstance(error, ApiError):
+            return error.response()
+        return ApiError(404, "there is nothing at this path", code="not_found").response()
 
-        return answer
+    async def not_so(request: Request, _: Exception) -> Response:
+        allow = {"allow": ", ".join(_methods(api, request.url.path))}
+        words = f"only {allow['allow']} is understood at this path"
+        return ApiError(405, words, code="method_not_allowed", headers=allow).response()
 
     for kind in (ApiError, BackboneError, IngestError, RagError, Exception):
         api.add_exception_handler(kind, known)
     api.add_exception_handler(RequestValidationError, invalid)
-    api.add_exception_handler(404, plain(404, "not_found", "there is nothing at this path"))
-    api.add_exception_handler(405, plain(405, "method_not_allowed", "not with this method"))
+    api.add_exception_handler(404, missing)
+    api.add_exception_handler(405, not_so)
+
+
+def _methods(api: FastAPI, path: str) -> list[str]:
+    """All methods of a path; the framework itself knows those of one function."""
+    path = path.replace("/v1/v1/", "/v1/", 1)
+    for template, operations in api.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", ".+", template), path):
+            return sorted(method.upper() for method in operations)
+    return ["GET"]  # of the document itself
 
 
 def _invalid(faults: Sequence[Any]) -> ApiError:

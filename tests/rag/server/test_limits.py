@@ -195,3 +195,7 @@ def test_a_path_that_is_not_there_and_a_method_that_is_not_have_the_envelope(ser
     assert client.get("/v1/nothing").error["code"] == "not_found"
     assert client.get(CHAT).error["code"] == "method_not_allowed"
     assert client.get(CHAT).status == 405
+    assert client.get(CHAT).headers["allow"] == "POST"
+    put = client.request("PUT", "/v1/v1/responses/x")
+    assert (put.status, put.headers["allow"]) == (405, "DELETE, GET")
+    assert client.request("PUT", "/openapi.json").headers["allow"] == "GET"
