@@ -23,8 +23,8 @@ Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
 
 CANDIDATES = 50  # hits that each leg contributes; 100 measured the same
 # What the vectors weigh beside the coverage of the best words hit: a question covered to 0.6 is
-# ranked by 3/4 words and 1/4 vectors. Fitted by `training/fusion.py`.
-VECTOR_WEIGHT = 0.2
+# ranked by 4/5 words and 1/5 vectors. Fitted by `training/fusion.py`.
+VECTOR_WEIGHT = 0.15
 LEAST_COVERAGE = 0.05  # of a hit by parts of words alone, such as a misspelt name
 
 

@@ -17,16 +17,18 @@ the same vectors.
 
 ## Made by
 
-    python -m training.encoder --teacher TEACHER --data DATA --out ingest/builtin
+    python -m training.encoder --teacher TEACHER --data DATA --out first
+    python -m training.encoder --start first --seed 1 --sentences 30000 --rate 1e-3 --data DATA --out second
+    python -m training.encoder --start second --seed 2 --sentences 30000 --rate 1e-3 --data DATA --out ingest/builtin
 
 Tokens are the lower-cased pieces of the teacher's tokenizer that are most frequent in any of the nine
 languages. Their first vectors are the teacher's output at each single token, whitened by its principal
-components and weighted by rarity. One pass of contrastive training (sentence-transformers' trainer,
-MultipleNegativesRankingLoss in MatryoshkaLoss, {pairs} pairs) brings questions to their paragraphs,
-sentences to the rest of theirs and texts to their translations, while short texts of all languages are
-pulled to where the teacher puts them. About five minutes on one core, after eight for the teacher's
-vectors. One article in twelve was held out of the question pairs; how the scores are mixed with those of the
-words is fitted on it (`training/fusion.py`).
+components and weighted by rarity. Three passes of contrastive training (sentence-transformers' trainer,
+MultipleNegativesRankingLoss in MatryoshkaLoss, {pairs} pairs in the last) bring questions to their
+paragraphs, sentences to the rest of theirs and texts to their translations; in the first, short texts of
+all languages are also pulled to where the teacher puts them. Five to ten minutes a pass on one core, after eight
+for the teacher's vectors. One article in twelve was held out of the question pairs; when to stop, and how the
+scores are mixed with those of the words, was chosen on it (`training/fusion.py`).
 
 ## Teacher
 
