@@ -533,7 +533,7 @@ def print_sources(answer: Answer) -> None:
         say("\n" + citation_text(citation, width=columns(), bold=bold))
     for sentence in answer.sentences:
         if not sentence.supported:
-            note(f"left out, since no passage holds it: {one_line(sentence.text)}")
+            note(f"left out, since no passage holds it: {one_line(sentence.text)[:200]}")
     if answer.reason:
         note(REASONS[answer.reason])
         for hit in answer.hits[:NEAREST]:

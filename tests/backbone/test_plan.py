@@ -98,6 +98,7 @@ def test_agents_that_share_a_prefix_store_it_once():
     shared = plan.agents(139 * GIB, context=CONTEXT, shared=24 * 1024, reserve=RESERVE)
     assert shared == 563
     assert plan.blocks(agents=3, context=256, shared=200) == 3 + 3 * 1
+    assert plan.blocks(agents=0, context=256, shared=200) == 0
 
 
 def test_the_table_names_every_shape_once_and_finds_it_by_either_name():

@@ -10,6 +10,7 @@ from ingest.errors import EncoderError
 from ingest.health import MEND, examine
 from ingest.index import LocalIndex
 from ingest.sync import sync
+from ingest.words import WordIndex
 from tests.fakes import FakeEncoder
 
 
@@ -146,3 +147,13 @@ def test_while_another_process_writes_its_parts_are_left_alone(home):
         writer.stdin.close()
     assert health.faults == []
     assert "another process writes" in health.notes[0]
+
+
+def test_a_word_index_that_lacks_passages_is_found(home):
+    index = WordIndex.open(home / ".rag" / "words")
+    index.update([], [1], mark=index.mark)
+    [fault] = look(home).faults
+    assert "holds 1 passages of 2" in fault.what
+    shutil.rmtree(home / ".rag" / "words")
+    search(home)
+    assert look(home).faults == []
