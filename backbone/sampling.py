@@ -15,6 +15,8 @@ from torch import Tensor
 
 from backbone.request import GREEDY, Sampling
 
+FEW = 512  # tokens that nearly always hold all that top-p keeps
+
 
 class Sampler:
     """Chooses the tokens of one request.
@@ -65,14 +67,39 @@ class Sampler:
         return logits.index_add(0, tokens, torch.tensor([*changes.values()], dtype=logits.dtype))
 
     def _draw(self, logits: Tensor) -> int:
-        sampling = self._sampling
-        count = min(sampling.top_k or len(logits), len(logits))
-        values, tokens = (logits / sampling.temperature).topk(count)
+        shares, tokens = candidates(logits / self._sampling.temperature, self._sampling)
+        heights = shares.cumsum(0, dtype=torch.float64)
+        point = torch.rand((), generator=self._random, dtype=torch.float64) * heights[-1]
+        place = int(torch.searchsorted(heights, point, right=True))
+        if place == len(shares):  # rounded up to the very end
+            place = int(shares.nonzero()[-1])
+        return place if tokens is None else int(tokens[place])
+
+
+def candidates(scores: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | None]:
+    """The shares of the tokens that may be drawn, and these tokens; None = those at their place.
+
+    Sorting a whole vocabulary takes longer than all else here, so it is done only if it must be.
+    """
+    if sampling.top_k:
+        values, tokens = scores.topk(min(sampling.top_k, len(scores)))
         shares = values.softmax(0)
-        kept = keep(shares, sampling)
-        heights = shares[:kept].cumsum(0)
-        point = torch.rand((), generator=self._random) * heights[-1]
-        return int(tokens[min(int(torch.searchsorted(heights, point, right=True)), kept - 1)])
+    else:
+        shares = scores.softmax(0)
+        if sampling.top_p == 1:
+            least = sampling.min_p * shares.max()
+            return shares.where(shares >= least, 0), None
+        shares, tokens = _highest(shares, sampling.top_p)
+    kept = keep(shares, sampling)
+    return shares[:kept], tokens[:kept]
+
+
+def _highest(shares: Tensor, mass: float) -> tuple[Tensor, Tensor]:
+    """At least so many of the highest shares that they sum to `mass`, sorted, and their places."""
+    values, places = shares.topk(min(FEW, len(shares)))
+    if float(values.sum()) < mass:
+        values, places = shares.sort(descending=True)
+    return values, places
 
 
 def penalise(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:

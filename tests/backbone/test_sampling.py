@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from backbone.request import Sampling
-from backbone.sampling import Sampler, keep, penalise
+from backbone.sampling import Sampler, candidates, keep, penalise
 
 LOGITS = torch.tensor([2.0, 1.0, 3.0, -1.0, 0.0, 2.5, -50.0, 9.0])  # the last is padding
 VOCABULARY = 7
@@ -48,6 +48,18 @@ def test_only_and_all_tokens_of_the_definition_are_drawn(settings):
 
 def test_no_filter_keeps_everything_but_padding():
     assert drawn({"temperature": 30.0}) == set(range(VOCABULARY))
+
+
+@pytest.mark.parametrize("top_p", [0.5, 0.9, 0.999])
+@pytest.mark.parametrize("width", [0.01, 3.0])
+def test_a_large_vocabulary_is_cut_where_a_small_one_would_be(top_p, width):
+    """Flat: more than the usual few are kept. Steep: fewer are."""
+    logits = torch.randn(5000, generator=torch.Generator().manual_seed(1)) * width
+    shares, tokens = candidates(logits, Sampling(temperature=1, top_p=top_p))
+    wanted, places = logits.softmax(0).sort(descending=True)
+    kept = keep(wanted, Sampling(temperature=1, top_p=top_p))
+    assert tokens.tolist() == places[:kept].tolist()
+    assert torch.allclose(shares, wanted[:kept])
 
 
 def test_draws_follow_the_probabilities():
