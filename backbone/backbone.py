@@ -275,6 +275,7 @@ class Backbone:
     def _prompt(
         self, messages: Sequence[Message] | str, *, reply: int, tools: Sequence[Tool] = ()
     ) -> list[int]:
+        self._refuse_hopeless(messages)
         if isinstance(messages, str):
             if tools:
                 raise ValueError("raw text has no place for tools; send messages")
@@ -287,6 +288,17 @@ class Backbone:
                 f" {self.name} has {self.context_length}: send fewer or shorter messages"
             )
         return prompt
+
+    def _refuse_hopeless(self, messages: Sequence[Message] | str) -> None:
+        """Refuse megabytes without the minute that it takes to tokenise them."""
+        contents = [messages] if isinstance(messages, str) else [m.content for m in messages]
+        parts = [c if isinstance(c, tuple) else (c,) for c in contents]
+        least = sum(self._tokenizer.least(p) for ps in parts for p in ps if isinstance(p, str))
+        if least > self.context_length:
+            raise PromptTooLong(
+                f"the prompt takes {least} tokens or more; {self.name} has {self.context_length}:"
+                " send fewer or shorter messages"
+            )
 
     def _cancel(self, generation: Generation) -> None:
         generation.cancelled = True

@@ -33,7 +33,11 @@ class Tokenizer:
         self.marked = re.compile(
             "|".join(re.escape(t) for t in sorted(added, key=len, reverse=True))
         )
-        self.size = 1 + max(*bpe.get_vocab().values(), *added.values())
+        vocabulary = bpe.get_vocab()
+        self.size = 1 + max(*vocabulary.values(), *added.values())
+        self._longest = max(
+            map(len, vocabulary)
+        )  # bytes of a token: each is written as a character
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:
@@ -52,6 +56,10 @@ class Tokenizer:
         """The ids of a text in which nothing is special."""
         ids: list[int] = self._bpe.encode(text, add_special_tokens=False).ids
         return ids
+
+    def least(self, text: str) -> int:
+        """How many tokens a text takes at the least, at no cost."""
+        return len(text) // self._longest if self._bpe.normalizer is None else 0
 
     def encode_template(self, text: str) -> list[int]:
         """The ids of a text written by a chat template: added tokens are recognised."""

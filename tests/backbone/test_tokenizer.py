@@ -44,6 +44,13 @@ def test_any_text_comes_back_in_whole_characters(tokenizer, text):
         assert not any("\ufffd" in piece for piece in found)
 
 
+@settings(max_examples=100, deadline=None)
+@given(text=st.text() | st.sampled_from([text * 20 for text in TEXTS]))
+def test_a_text_takes_no_fewer_tokens_than_is_said_without_cutting_it(tokenizer, text):
+    assert tokenizer.least(text) <= len(tokenizer.encode(text))
+    assert tokenizer.least("x" * 1_000_000) > 1000
+
+
 @pytest.mark.parametrize("text", DANGEROUS)
 def test_plain_text_never_becomes_an_added_token(tokenizer, text):
     assert not set(tokenizer.encode(text)) & set(tokenizer.added.values())
