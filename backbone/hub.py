@@ -184,13 +184,12 @@ def _wanted(file: str) -> bool:
 
 def _silent() -> Any:
     """A progress bar that draws nothing."""
-    from huggingface_hub import utils
+    from huggingface_hub.utils.tqdm import tqdm  # utils.tqdm may be the module or the class
 
-    bar: Any = vars(utils)["tqdm"]
-
-    class Silent(bar):  # type: ignore[misc]
+    class Silent(tqdm):  # type: ignore[type-arg, misc, unused-ignore]
         def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **{**options, "disable": True})
+            quiet = {**options, "disable": True}
+            super().__init__(*arguments, **quiet)  # type: ignore[no-untyped-call, unused-ignore]
 
     return Silent
 

@@ -7,8 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
+from backbone.hub import Hub
 from backbone.plan import GIB
 from backbone.processor import Speed
+from tests.backbone.checkpoints import write_checkpoint
+from tests.backbone.played import PlayedHub
 from tests.fakes import FakeEncoder
 from tests.rag.played import PlayedModel, refused, said
 
@@ -124,6 +127,28 @@ def test_a_name_that_cannot_be_pulled_is_a_plain_error(run):
     ran = run("models", "pull", "LFM2-1.2")
     assert (ran.exit_code, ran.stdout) == (1, "")
     assert "did you mean LiquidAI/LFM2-1.2B?" in ran.stderr
+
+
+def test_pulling_shows_the_licence_once_and_lists_what_came(run, monkeypatch, tmp_path):
+    repository = write_checkpoint(tmp_path / "repository")
+    (repository / "LICENSE").write_text("The terms\x1b[2J are these.\n")
+    with PlayedHub(repository) as server:
+        hub = Hub(endpoint=server.address, cache=tmp_path / "hub")
+        monkeypatch.setattr("backbone.hub.Hub", lambda: hub)
+        ran = run("models", "pull", "LFM2-350M")
+        assert ran.exit_code == 0
+        assert "LFM2-350M is in " in ran.stdout
+        assert "comes under these terms: lfm1.0" in ran.stderr
+        assert "The terms\ufffd[2J are these." in ran.stderr
+        again = run("models", "pull", "LFM2-350M", "--json")
+        assert (again.exit_code, again.stderr) == (0, "")
+        path = json.loads(again.stdout)["path"]
+    monkeypatch.setattr("rag.models.Hub", lambda: hub)
+    listing = json.loads(run("models", "list", "--json").stdout)
+    assert [(m["name"], m["path"]) for m in listing["here"][1:]] == [("LiquidAI/LFM2-350M", path)]
+    assert [m["name"] for m in listing["official"] if m["here"]] == ["LiquidAI/LFM2-350M"]
+    (Path(path) / "model.safetensors").unlink()
+    assert "incomplete: rag models pull LiquidAI/LFM2-350M" in run("models", "list").stdout
 
 
 def test_asking_a_model_on_a_server(indexed, monkeypatch):
