@@ -176,12 +176,13 @@ class Plan:
         """The blocks of a cache when nobody says how many. 0 = not even the weights fit.
 
         `free` bytes were there before the weights came; None = not known. Of this machine's own
-        memory no more than are `wanted` are taken; of a GPU's all that fit.
+        memory no more than are `wanted` are taken; of a GPU's, all that so many sequences of the
+        whole context can come to hold.
         """
         if free is None:
             return wanted
         fit = self.blocks_that_fit(free, rows=rows, reserve=self.reserve(free))
-        return min(wanted, fit) if self.here else fit
+        return min(fit, wanted if self.here else rows * blocks_for(self.config.context))
 
 
 @dataclass(frozen=True, slots=True)
