@@ -22,7 +22,7 @@ MAY_IMPORT = {  # besides itself
 WITHOUT_TORCH = ("backbone/request.py", "backbone/scheduler.py", "backbone/chat.py")
 HEAVY = {
     *("torch", "numpy", "faiss", "tantivy", "xberg", "pypdfium2", "llguidance", "fastapi"),
-    *("sentence_transformers", "transformers", "tokenizers"),
+    *("sentence_transformers", "transformers", "tokenizers", "huggingface_hub", "openai"),
 }
 LONGEST = 450  # lines a product file may have
 LONGEST_CLI = 650  # and the one that holds every command
