@@ -60,8 +60,19 @@ def schema_to_json(schema: Any) -> dict[str, Any]:
     if schema is None:
         return {}
     wanted = schema if isinstance(schema, Mapping) else schema.model_json_schema()
-    named = {"name": "answer", "schema": dict(wanted), "strict": True}
+    named = {"name": "answer", "schema": dict(wanted), "strict": _is_strict(wanted)}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def _is_strict(schema: Any) -> bool:
+    """Whether OpenAI takes a schema as strict: every object closed, and all of it required."""
+    if isinstance(schema, Mapping):
+        if "properties" in schema:
+            closed = schema.get("additionalProperties") is False
+            if not closed or set(schema.get("required", ())) != set(schema["properties"]):
+                return False
+        return all(_is_strict(part) for part in schema.values())
+    return not isinstance(schema, list) or all(_is_strict(part) for part in schema)
 
 
 def _tool(tool: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from backbone.grammar import Grammar
 from backbone.request import Mark, Message, Sampling, ToolCall
 from rag import Rag
 from rag.errors import RagError, RemoteError, Unsupported
+from rag.outgoing import schema_to_json
 from rag.pipeline import load_generator
 from rag.remote import Address, RemoteGenerator
 from tests.fakes import FakeEncoder
@@ -313,6 +314,27 @@ def test_an_answer_of_inventions_alone_is_none(ask):
     assert (answer.answered, answer.reason, answer.text) == (False, "not_in_passages", "")
     assert [s.supported for s in answer.sentences] == [False]
     assert answer.to_json()["sentences"][0]["supported"] is False
+
+
+def test_an_object_under_a_schema_comes_with_its_quotes(play, tmp_path):
+    server = play(said('[1] "15 days a year"'), said('{"days": 15}'))
+    properties = {"days": {"type": "integer"}}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": ["days"],
+        "additionalProperties": False,
+    }
+    (tmp_path / "leave.txt").write_text(LEAVE)
+    with Rag.open(tmp_path / ".rag", encoder=FakeEncoder(), generator=speak(server)) as rag:
+        rag.index([tmp_path])
+        answer = rag.ask("How long is annual leave?", schema=schema)
+    assert answer.data == {"days": 15}
+    assert [c.quote for c in answer.citations] == ["15 days a year"]
+    wanted = server.requests[1][2]["response_format"]["json_schema"]
+    assert wanted["strict"] is True
+    open_ended = {**schema, "additionalProperties": True}
+    assert schema_to_json(open_ended)["response_format"]["json_schema"]["strict"] is False
 
 
 def test_a_connection_lost_in_the_middle_is_an_error(ask):
