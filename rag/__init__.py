@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rag.answer import Answer, Citation, Sentence, Timings, Usage
     from rag.draft import AnswerStream
-    from rag.errors import RagError, Unsupported
+    from rag.errors import RagError, SchemaError, Unsupported
     from rag.pipeline import Generator, Rag
+    from rag.tools import ToolLoop, search_tool
 
 __all__ = [
     "Answer",
@@ -27,17 +28,21 @@ __all__ = [
     "Generator",
     "Rag",
     "RagError",
+    "SchemaError",
     "Sentence",
     "Timings",
+    "ToolLoop",
     "Unsupported",
     "Usage",
+    "search_tool",
 ]
 
 _HOME = {
     **dict.fromkeys(["Answer", "Citation", "Sentence", "Timings", "Usage"], "rag.answer"),
     "AnswerStream": "rag.draft",
-    **dict.fromkeys(["RagError", "Unsupported"], "rag.errors"),
+    **dict.fromkeys(["RagError", "SchemaError", "Unsupported"], "rag.errors"),
     **dict.fromkeys(["Generator", "Rag"], "rag.pipeline"),
+    **dict.fromkeys(["ToolLoop", "search_tool"], "rag.tools"),
 }
 
 
