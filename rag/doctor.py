@@ -16,7 +16,7 @@ from backbone import official, plan
 from backbone.backbone import DRAFTED
 from backbone.config import Config
 from backbone.files import BUILTIN, Model
-from backbone.hub import Hub, is_name
+from backbone.hub import Hub, is_name, resolve
 from backbone.plan import GIB, Plan
 from backbone.processor import NumberFormat, Processor, measure, number_format, use_threads
 from rag.display import count, one_line, wrap
@@ -153,8 +153,8 @@ def _shape(name: str) -> tuple[Config, frozenset[str], bool]:
     if entry:
         return entry.config, frozenset({"BF16"}), False
     raise RagError(
-        f"nothing is known of {name}: fetch it first with `rag models pull {name}`, or take a name"
-        " that `rag models list` shows"
+        f"nothing is known here of {resolve(name)}: fetch it first with `rag models pull {name}`,"
+        " or take a name that `rag models list` shows"
     )
 
 

@@ -108,6 +108,8 @@ def test_doctor_refuses_what_nobody_knows(run):
     ran = run("doctor", "--model", "someone/something")
     assert ran.exit_code == 1
     assert "rag models pull someone/something" in ran.stderr
+    ran = run("doctor", "--model", "lfm2-24b-a2")
+    assert (ran.exit_code, "did you mean LiquidAI/LFM2-24B-A2B?" in ran.stderr) == (1, True)
     ran = run("doctor", "--model", "https://host/v1#a")
     assert (ran.exit_code, "runs on its server" in ran.stderr) == (1, True)
 
