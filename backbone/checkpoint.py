@@ -1,7 +1,7 @@
 """A folder of an LFM2 checkpoint, or its name on the hub -> a filled model.
 
-Weights stay memory-mapped as long as their number format suits the processor. Knows files and
-tensor names; nothing of text or generation.
+Taken weights stay memory-mapped as long as their number format suits the processor; what the model
+then packs is its own copy. Knows files and tensor names; nothing of text or generation.
 """
 
 from __future__ import annotations
