@@ -166,6 +166,11 @@ def test_a_stop_string_ends_the_text_and_not_a_call(tokenizer):
     assert called(completion) == CALLS
 
 
+def test_an_end_without_a_beginning_is_nothing(tokenizer):
+    _, completion = told(tokenizer, "a<|tool_call_end|>b")
+    assert (completion.text, completion.tool_calls) == ("ab", ())
+
+
 def test_a_block_that_no_tool_allows_is_an_error(tokenizer):
     with pytest.raises(CallError, match="there is no tool 'f'"):
         told(tokenizer, "<|tool_call_start|>[f()]<|tool_call_end|>")

@@ -87,6 +87,7 @@ def test_what_is_listed_behind_a_colon_is_taken_apart():
         ("Weights take 2 GB and the cache 12 KB.", "How much do the weights take?", 2),
         ("Signed in 1947 by 12 ministers.", "In which year was it signed?", 1947),
         ("There are 3 and 4 and 5.", "How many?", None),
+        ("3 rent 4", "What is the rent?", None),
         ("Nothing.", "How many?", None),
     ],
 )
