@@ -238,3 +238,21 @@ def test_malformed_bodies_of_every_route_are_answered_as_the_document_says(url, 
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert_idle_and_whole(url)
+
+
+def test_a_server_told_to_stop_finishes_the_short_ends_the_long_and_takes_no_more(tmp_path):
+    write_checkpoint(tmp_path / "model", max_position_embeddings=8192)
+    with serving("--model", "model", "--name", "lfm2", cwd=tmp_path) as (process, url):
+        with ThreadPoolExecutor(8) as pool:
+            short = pool.submit(post, url, CHAT, {**HELLO, "max_tokens": 200, "stream": True})
+            long = [pool.submit(post, url, CHAT, {**LONG, "max_tokens": 8000}) for _ in range(6)]
+            while engine(url)["running"] < 7 and not short.done():
+                time.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 0
+            status, reply = short.result()
+            assert (status, reply.endswith(b"data: [DONE]\n\n")) == (200, True)
+            for request in long:
+                assert request.done() or request.exception(timeout=5) is not None
+        with pytest.raises(urllib.error.URLError):
+            post(url, CHAT, HELLO)
