@@ -10,7 +10,7 @@ from backbone.backbone import Backbone
 from tests.backbone.checkpoints import MARKS, SPECIAL, write_checkpoint
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)  # a test may have loaded a model that set another number
 def one_thread() -> None:
     torch.set_num_threads(1)
 
