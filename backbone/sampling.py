@@ -15,6 +15,7 @@ from torch import Tensor
 
 from backbone.request import GREEDY, Sampling
 
+LEAST = 1e-6  # smaller temperatures and penalties mean the same, and would overflow float32
 FEW = 512  # tokens that nearly always hold all that top-p keeps
 
 
@@ -55,7 +56,8 @@ class Sampler:
         """Logits after the penalties and the biases, in a copy if there are any."""
         sampling = self._sampling
         if self._seen is not None:
-            logits = penalise(logits, self._seen, sampling.repetition_penalty)
+            penalty = min(max(sampling.repetition_penalty, LEAST), 1 / LEAST)
+            logits = penalise(logits, self._seen, penalty)
         presence, frequency = sampling.presence_penalty, sampling.frequency_penalty
         changes = dict(sampling.logit_bias)
         if presence or frequency:
@@ -67,7 +69,8 @@ class Sampler:
         return logits.index_add(0, tokens, torch.tensor([*changes.values()], dtype=logits.dtype))
 
     def _draw(self, logits: Tensor) -> int:
-        shares, tokens = candidates(logits / self._sampling.temperature, self._sampling)
+        temperature = max(self._sampling.temperature, LEAST)
+        shares, tokens = candidates((logits - logits.max()) / temperature, self._sampling)
         heights = shares.cumsum(0, dtype=torch.float64)
         point = torch.rand((), generator=self._random, dtype=torch.float64) * heights[-1]
         place = int(torch.searchsorted(heights, point, right=True))

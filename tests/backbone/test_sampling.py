@@ -134,3 +134,16 @@ def test_at_least_one_token_is_kept():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Sampling(**wrong)
+
+
+@pytest.mark.parametrize("penalty", [1e-300, 1e300])
+@pytest.mark.parametrize("temperature", [0.0, 1e-300, 1.0, 1e300])
+def test_no_value_that_is_allowed_overflows(penalty, temperature):
+    sampling = Sampling(temperature=temperature, repetition_penalty=penalty, top_p=0.9, seed=0)
+    sampler = Sampler(sampling, vocabulary=5, prompt=[0, 1])
+    assert all(0 <= sampler.choose(torch.tensor([-3.0, 2.0, 0.0, 1.0, 9.0])) < 5 for _ in range(20))
+
+
+def test_a_very_low_temperature_is_greedy():
+    sampler = Sampler(Sampling(temperature=1e-300, seed=0), vocabulary=4)
+    assert {sampler.choose(torch.tensor([1.0, 1.01, 0.0, -5.0])) for _ in range(20)} == {1}
