@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +31,13 @@ from statistics import median
 
 import httpx2
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from backbone.config import Config
+from backbone.linear import linear, packed
 from backbone.processor import Processor, number_format
+from backbone.span import BLOCK
 from benchmarks.random_checkpoint import shapes, write
 
 ROWS = 16  # sequences that decode together
@@ -53,21 +57,30 @@ class Reply:
     cached: int
 
 
-def product_seconds(config: Config, rows: int, dtype: torch.dtype) -> float:
-    """Seconds for `rows` rows times every matrix of the model once: what a decoding step must do."""
+def product_seconds(config: Config, rows: int, dtype: torch.dtype) -> tuple[float, float]:
+    """Seconds for `rows` rows times every matrix of the model once: what a decoding step must do.
+
+    By torch's own linear, and by the engine's, which may lay weights out for few rows.
+    """
     matrices = [
         torch.randn(shape).to(dtype)
         for name, shape in shapes(config).items()
         if len(shape) == 2 and "conv.conv" not in name
     ]
     inputs = {m.shape[1]: torch.randn(rows, m.shape[1]).to(dtype) for m in matrices}
+    pairs = [(inputs[m.shape[1]], m) for m in matrices]
+    return timed(pairs, functional.linear), timed([(x, packed(m)) for x, m in pairs], linear)
+
+
+@torch.inference_mode()
+def timed(pairs: Sequence[tuple[Tensor, Tensor]], product: Callable[..., Tensor]) -> float:
+    """The median time of all the products, after one to warm up."""
     times = []
-    with torch.inference_mode():
-        for _ in range(6):
-            began = time.perf_counter()
-            for matrix in matrices:
-                torch.nn.functional.linear(inputs[matrix.shape[1]], matrix)
-            times.append(time.perf_counter() - began)
+    for _ in range(6):
+        began = time.perf_counter()
+        for x, matrix in pairs:
+            product(x, matrix)
+        times.append(time.perf_counter() - began)
     return median(times[1:])
 
 
@@ -121,8 +134,13 @@ def percentiles(values: Sequence[float]) -> str:
     return f"p50 {ordered[len(ordered) // 2]:.2f} s, p99 {ordered[int(len(ordered) * 0.99)]:.2f} s"
 
 
-async def measure(url: str, model: str, prefix: int, chats: int, ideal: float | None) -> None:
-    """All of it against one server, a line each."""
+async def measure(
+    url: str, model: str, prefix: int, chats: int, *, ideals: Sequence[float] = (), block: int = 0
+) -> None:
+    """All of it against one server, a line each.
+
+    `ideals` are tokens a second of products alone; `block` the bytes of a block of the cache.
+    """
     async with httpx2.AsyncClient(base_url=url, timeout=1200) as client:
         per_word = await tokens_per_word(client, model)
         long, short = round(prefix / per_word), max(1, round(NEW / per_word))
@@ -148,13 +166,14 @@ async def measure(url: str, model: str, prefix: int, chats: int, ideal: float | 
                 runs.append(decoded(await together(client, model, prompts)))
             rates[rows] = median(runs)
         line = f"decode: 1 chat {rates[1]:.1f} tokens/s, {ROWS} chats {rates[ROWS]:.1f} ({rates[ROWS] / rates[1]:.1f} times)"
-        if ideal is not None:
-            line += f"; products alone {ideal:.1f}, so {rates[ROWS] / ideal:.0%} of them"
+        for kind, ideal in zip(("torch's", "the engine's"), ideals, strict=False):
+            line += f"; {kind} products alone {ideal:.1f}: {rates[ROWS] / ideal:.0%}"
         print(line, flush=True)
 
         prompts = [f"{shared} {text(5000 + i, short)}" for i in range(chats)]
         began = time.perf_counter()
-        watch = asyncio.create_task(fewest_free(client))
+        held: list[int] = []
+        watch = asyncio.create_task(watch_blocks(client, held))
         results = await asyncio.gather(
             *(chat(client, model, p) for p in prompts), return_exceptions=True
         )
@@ -164,8 +183,11 @@ async def measure(url: str, model: str, prefix: int, chats: int, ideal: float | 
         errors = [r for r in results if not isinstance(r, Reply)]
         print(f"{chats} chats at once: {len(errors)} errors {errors[:2] or ''}, {sum(r.tokens for r in replies) / seconds:.1f} tokens/s, "
               f"first token {percentiles([r.first - r.began for r in replies])}, whole {percentiles([r.end - r.began for r in replies])}", flush=True)  # fmt: skip
-        if watch.done() and not watch.cancelled() and watch.result():
-            print(watch.result())
+        if held and block:
+            shared_blocks = prefix // BLOCK
+            own = (max(held) - shared_blocks) / chats
+            print(f"memory: {max(held)} blocks held at most; the prefix once {shared_blocks * block / 1e6:.0f} MB, "
+                  f"{own * block / 1e6:.1f} MB more a chat")  # fmt: skip
 
 
 async def tokens_per_word(client: httpx2.AsyncClient, model: str) -> float:
@@ -178,13 +200,13 @@ async def tokens_per_word(client: httpx2.AsyncClient, model: str) -> float:
     return float(response.json()["usage"]["prompt_tokens"]) / 200
 
 
-async def fewest_free(client: httpx2.AsyncClient) -> None:
-    """Prints, as it falls, how few of the server's blocks are free."""
-    least = None
+async def watch_blocks(client: httpx2.AsyncClient, held: list[int]) -> None:
+    """Notes, until it is cancelled, how many blocks the server's sequences hold."""
     while True:
-        found = re.search(r"blocks_free\S* (\d+)", (await client.get("/metrics")).text)
-        if found and (least is None or int(found[1]) < least):
-            least = int(found[1])
+        text = (await client.get("/metrics")).text
+        found = dict(re.findall(r"^ragbone_engine_(blocks|free_blocks) (\d+)", text, re.MULTILINE))
+        if len(found) == 2:
+            held.append(int(found["blocks"]) - int(found["free_blocks"]))
         await asyncio.sleep(0.5)
 
 
@@ -224,14 +246,18 @@ def main() -> None:
         matrices = [math.prod(shape) for shape in shapes(config).values()]
         chosen = number_format(parameters=sum(matrices), stored={"BF16"})
         print(f"{processor.name}, {processor.cores} cores, {given.shape} in {chosen.name}")
-        seconds = product_seconds(config, ROWS, getattr(torch, chosen.name))
-        print(f"products of {ROWS} rows with all matrices: {1000 * seconds:.0f} ms", flush=True)
+        dtype = getattr(torch, chosen.name)
+        seconds = product_seconds(config, ROWS, dtype)
+        print(f"products of {ROWS} rows with all matrices: {1000 * seconds[0]:.0f} ms by torch's own linear, "
+              f"{1000 * seconds[1]:.0f} ms by the engine's", flush=True)  # fmt: skip
+        block = 2 * sum(config.attends) * config.kv_heads * config.head_dim * BLOCK * dtype.itemsize
         with serving(Path(home) / "model", Path(home)) as url:
             name = httpx2.get(f"{url}/v1/models").json()["data"][0]["id"]
-            asyncio.run(measure(url, name, given.prefix, given.chats, ROWS / seconds))
+            ideals = [ROWS / s for s in seconds]
+            asyncio.run(measure(url, name, given.prefix, given.chats, ideals=ideals, block=block))
     if given.peer:
         print(f"peer at {given.peer}")
-        asyncio.run(measure(given.peer, given.peer_model, given.prefix, given.chats, None))
+        asyncio.run(measure(given.peer, given.peer_model, given.prefix, given.chats))
 
 
 if __name__ == "__main__":
