@@ -87,11 +87,6 @@ class Cache:
         for store in (*self.keys.values(), *self.values.values()):
             store[target] = store[source]
 
-    def copy_row(self, source: int, target: int) -> None:
-        """Make one convolution row equal to another, in every layer."""
-        for conv in self.conv.values():
-            conv[target] = conv[source]
-
     def take_back(self, row: int, tokens: int) -> None:
         """Forget the newest tokens of a row, at most the `spare` ones of the constructor."""
         if not 0 <= tokens <= self.spare:

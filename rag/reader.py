@@ -90,7 +90,8 @@ class Mixture:
         values = [_dot(weights, signals) for signals in evidence.signals]
         most = max(values)
         powers = [math.exp(value - most) for value in values]
-        return [power / sum(powers) for power in powers]
+        total = sum(powers)
+        return [power / total for power in powers]
 
     def best(self, evidence: Evidence) -> int:
         """The candidate that most likely holds the answer."""
