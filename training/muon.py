@@ -1,6 +1,6 @@
 """The Muon optimiser in float32, for processors that only emulate bfloat16.
 
-`torch.optim.Muon` orthogonalises in bfloat16, which there takes ten times longer than the forward and
+`torch.optim.Muon` orthogonalises in bfloat16, which there takes several times longer than the forward and
 backward pass together. Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers"; the step
 is scaled to the size of AdamW's (Liu et al. 2025, "Muon is scalable for LLM training").
 """
