@@ -27,7 +27,8 @@ from rag.errors import RagError
 if TYPE_CHECKING:
     from ingest.sync import Report
     from rag.answer import Answer
-    from rag.pipeline import Generator, Rag
+    from rag.generator import Generator
+    from rag.pipeline import Rag
 
 NOT_ANSWERED = 3
 INDEX_FOLDER = ".rag"
@@ -435,7 +436,8 @@ def opened(
     model: Generator | str | None = None,
 ) -> Iterator[Rag]:
     """The index that the options and the working directory name."""
-    from rag.pipeline import BUILTIN, Rag
+    from rag.generator import BUILTIN
+    from rag.pipeline import Rag
 
     folder = folder or nearest_index(create=create)
     with Rag.open(folder, create=create, encoder=encoder, generator=model or BUILTIN) as rag:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from rag.answer import Answer, Citation, Sentence, Timings, Usage
     from rag.draft import AnswerStream
     from rag.errors import RagError, SchemaError, Unsupported
-    from rag.pipeline import Generator, Rag
+    from rag.generator import Generator
+    from rag.pipeline import Rag
     from rag.tools import ToolLoop, search_tool
 
 __all__ = [
@@ -41,7 +42,8 @@ _HOME = {
     **dict.fromkeys(["Answer", "Citation", "Sentence", "Timings", "Usage"], "rag.answer"),
     "AnswerStream": "rag.draft",
     **dict.fromkeys(["RagError", "SchemaError", "Unsupported"], "rag.errors"),
-    **dict.fromkeys(["Generator", "Rag"], "rag.pipeline"),
+    "Generator": "rag.generator",
+    "Rag": "rag.pipeline",
     **dict.fromkeys(["ToolLoop", "search_tool"], "rag.tools"),
 }
 

@@ -11,68 +11,26 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from backbone.errors import PromptTooLong
-from backbone.request import GREEDY, Content, Message, Sampling, Stream
+from backbone.request import Message
 from ingest.document import Document, Hit
 from ingest.errors import IndexMissing, UnknownSource
-from rag.answer import Answer, Sentence, Usage
+from rag.answer import Answer, Sentence
 from rag.draft import AnswerStream, Draft
 from rag.errors import Unsupported
+from rag.generator import BUILTIN, Generator, check_answers, load_generator
+from rag.question import Question
 
 if TYPE_CHECKING:
-    from backbone.grammar import Grammar
     from backbone.schema import Schema
-    from backbone.tools import Tool, ToolChoice
     from ingest.catalog import DocumentInfo
     from ingest.encode import Encoder
     from ingest.index import LocalIndex
     from ingest.sync import Progress, Report
-    from rag.ground import Passage
-    from rag.reader import Reading
 
-BUILTIN = "builtin"
 Mode = Literal["hybrid", "vector", "words"]
 Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
-
-
-class Generator(Protocol):
-    """What writes: the embedded model, or anything that keeps this contract.
-
-    `abilities` are out of "quote" (keeps to a grammar of quotes), "chat", "tools", "schema" and
-    "score"; answering takes "chat", or "quote" with "score".
-    """
-
-    @property
-    def name(self) -> str:
-        """What the answer's `model` says."""
-
-    @property
-    def context_length(self) -> int:
-        """Tokens that a prompt and its reply may hold together."""
-
-    @property
-    def abilities(self) -> frozenset[str]:
-        """What it can be asked for."""
-
-    def submit(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int = 512,
-        sampling: Sampling = GREEDY,
-        grammar: Grammar | None = None,
-        schema: Schema | None = None,
-        tools: Sequence[Tool] = (),
-        tool_choice: ToolChoice = "auto",
-        parallel_calls: bool = True,
-        stop: Sequence[str] = (),
-    ) -> Stream:
-        """Start a reply. Raises PromptTooLong, before anything runs, when the prompt cannot fit."""
-
-    def score(self, messages: Sequence[Message], continuations: Sequence[Content]) -> list[float]:
-        """The log-probability of each continuation after the messages."""
 
 
 class Rag:
@@ -182,12 +140,7 @@ class Rag:
         generator = self._generator
         if isinstance(generator, str | Path):
             generator = load_generator(generator, threads=self._threads)
-        if "chat" not in generator.abilities and not {"quote", "score"} <= generator.abilities:
-            raise Unsupported(
-                f"{generator.name} can {', '.join(sorted(generator.abilities)) or 'nothing'}; "
-                "answering takes a generator with 'chat', or with 'quote' and 'score'"
-            )
-        return generator
+        return check_answers(generator)
 
     def index(
         self,
@@ -272,7 +225,8 @@ class Rag:
     ) -> AnswerStream:
         """Like `ask`, with the text as it is found."""
         _refuse_unbuilt(web=web, history=history)
-        return AnswerStream(self._answer(question, k=k, where=where, schema=schema))
+        asked = Question(question, k=k, where=where, schema=schema)
+        return AnswerStream(self._answer(asked))
 
     def documents(self) -> list[DocumentInfo]:
         """What is in the index, by source."""
@@ -307,84 +261,23 @@ class Rag:
         """Take out documents, named by source or by file; returns the sources that were there."""
         return self._index.remove(sources)
 
-    def _answer(
-        self, question: str, *, k: int, where: str | None, schema: Schema | None
-    ) -> abc.Generator[Sentence, None, Answer]:
-        if schema is not None:
+    def _answer(self, question: Question) -> abc.Generator[Sentence, None, Answer]:
+        from rag.answering import by_quoting, by_reading
+
+        generator = self.generator
+        if question.schema is not None:
             from rag.schema import check
 
-            check(schema, question, self.generator)
-        draft = Draft(question, self._index.document)
-        hits = self.search(question, k=k, where=where)
+            check(question.schema, question.text, generator)
+        draft = Draft(question.text, self._index.document)
+        hits = self.search(question.text, k=question.k, where=question.where)
         draft.retrieved = draft.clock()
         if not hits:
             return draft.finish(reason="nothing_found")
-        if "chat" in self.generator.abilities:
-            return (yield from self._quote(draft, hits, schema))
-        return (yield from self._read(draft, hits, schema))
-
-    def _quote(
-        self, draft: Draft, hits: Sequence[Hit], schema: Schema | None
-    ) -> abc.Generator[Sentence, None, Answer]:
-        """Let a generator that can chat pick quotes, under a grammar that admits no others.
-
-        What one says that cannot be held to a grammar is looked up, and what is nowhere left out.
-        An object under a schema is then written from the quotes.
-        """
-        from rag import schema as objects
-        from rag.ground import MAX_QUOTES, read_claims, read_quotes
-
-        held = "quote" in self.generator.abilities
-        asked, most = draft.question, MAX_QUOTES
-        if schema is not None:
-            asked, most = objects.wanted(asked, schema)
-        stream, passages = _submit_fitting(self.generator, asked, hits, most=most)
-        quotes = []
-        try:
-            for quote in (read_quotes if held else read_claims)(stream, passages):
-                if isinstance(quote, str):
-                    draft.leave_out(quote)
-                    continue
-                sentence = draft.say(" ".join(quote.text.split()), [quote])
-                if sentence:
-                    quotes.append(quote)
-                    yield sentence
-        finally:
-            stream.cancel()
-        completion = stream.result()
-        data, more = None, Usage()
-        if schema is not None and quotes:
-            data, more = objects.write(draft, schema, quotes, self.generator)
-        return draft.finish(
-            hits=[p.hit for p in passages],
-            model=self.generator.name,
-            usage=Usage(completion.prompt_tokens, completion.completion_tokens) + more,
-            data=data,
-        )
-
-    def _read(
-        self, draft: Draft, hits: Sequence[Hit], schema: Schema | None
-    ) -> abc.Generator[Sentence, None, Answer]:
-        """Let a generator that only quotes point at the answer, or at each field of a schema."""
-        from rag.reader import read
-        from rag.schema import fill
-
-        def ask(question: str) -> Reading:
-            return read(self.generator, question, hits, encoder=self._reading_encoder)
-
-        if schema is not None:
-            return (yield from fill(draft, schema, hits, ask=ask, model=self.generator.name))
-        reading = ask(draft.question)
-        if reading.answered:
-            sentence = draft.say(reading.text, reading.quotes)
-            if sentence:
-                yield sentence
-        return draft.finish(
-            hits=hits,
-            model=self.generator.name,
-            usage=reading.usage,
-            reason=reading.reason,
-        )
+        if "chat" in generator.abilities:
+            return (yield from by_quoting(draft, question, hits, generator=generator))
+        encoder = self._reading_encoder
+        return (yield from by_reading(draft, question, hits, generator=generator, encoder=encoder))
 
 
 def _load_encoder(encoder: Encoder | str, *, threads: int | None) -> Encoder:
@@ -393,38 +286,6 @@ def _load_encoder(encoder: Encoder | str, *, threads: int | None) -> Encoder:
     from ingest.encode import load_encoder
 
     return load_encoder(encoder, threads=threads)
-
-
-def load_generator(name: str | Path, *, threads: int | None = None) -> Generator:
-    """What writes: `builtin`, a folder, a checkpoint on the hub, or `https://host/v1#name`."""
-    from backbone.backbone import Backbone
-    from rag.remote import RemoteGenerator, is_address
-
-    if is_address(name):
-        return RemoteGenerator.open(str(name))
-    return Backbone.load(name, threads=threads)
-
-
-def _submit_fitting(
-    generator: Generator, question: str, hits: Sequence[Hit], *, most: int
-) -> tuple[Stream, list[Passage]]:
-    """Ask for quotes out of as many of the passages, the best first, as the context holds."""
-    from rag.ground import number_passages, quote_grammar
-    from rag.prompt import quoting_messages
-
-    passages = number_passages(hits)
-    while True:
-        held = "quote" in generator.abilities
-        grammar = quote_grammar(passages, most=most) if held else None
-        messages = quoting_messages(question, passages, most=most)
-        try:
-            stream = generator.submit(messages, grammar=grammar)
-        except PromptTooLong:
-            if len(passages) == 1:
-                raise
-            passages.pop()
-        else:
-            return stream, passages
 
 
 def _refuse_unbuilt(**asked: object) -> None:

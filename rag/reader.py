@@ -24,7 +24,7 @@ from rag.sentences import Candidate, paired, rank
 
 if TYPE_CHECKING:
     from ingest.encode import Encoder
-    from rag.pipeline import Generator
+    from rag.generator import Generator
 
 __all__ = ["Evidence", "Mixture", "Quote", "Reading", "read", "weigh"]
 

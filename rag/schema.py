@@ -27,7 +27,7 @@ from rag.values import numbers
 
 if TYPE_CHECKING:
     from ingest.document import Hit
-    from rag.pipeline import Generator
+    from rag.generator import Generator
     from rag.reader import Reading
 
 MOST_QUOTES = 24

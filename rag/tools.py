@@ -22,7 +22,8 @@ from rag.errors import RagError, Unsupported
 
 if TYPE_CHECKING:
     from ingest.document import Chunk
-    from rag.pipeline import Generator, Rag
+    from rag.generator import Generator
+    from rag.pipeline import Rag
 
 MOST_PASSAGES = 20  # that a search gives a model
 _CUT = "\n… (cut here, since the result is longer than may be shown)"

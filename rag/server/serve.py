@@ -23,7 +23,7 @@ from rag.server.watched import Watched
 
 if TYPE_CHECKING:
     from backbone.backbone import Backbone
-    from rag.pipeline import Generator
+    from rag.generator import Generator
 
 BACKLOG = 2048
 GRACE = 10  # seconds that running requests have to finish when the server stops
@@ -76,7 +76,8 @@ def opened(
     A model that is no name but there already is closed at the end, too.
     """
     from ingest.encode import load_encoder
-    from rag.pipeline import BUILTIN, Rag, load_generator
+    from rag.generator import BUILTIN, load_generator
+    from rag.pipeline import Rag
 
     with ExitStack() as stack:
         if model is None or isinstance(model, str):

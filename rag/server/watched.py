@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from backbone.grammar import Grammar
     from backbone.schema import Schema
     from backbone.tools import Tool, ToolChoice
-    from rag.pipeline import Generator
+    from rag.generator import Generator
 
 
 class Stopper:

@@ -7,8 +7,8 @@ from backbone.grammar import Grammar
 from backbone.request import Mark, Message, Sampling, ToolCall
 from rag import Rag
 from rag.errors import RagError, RemoteError, Unsupported
+from rag.generator import load_generator
 from rag.outgoing import schema_to_json
-from rag.pipeline import load_generator
 from rag.remote import Address, RemoteGenerator
 from tests.fakes import FakeEncoder
 from tests.rag.played import PlayedModel, refused, said

@@ -13,8 +13,8 @@ from ingest.errors import IngestError
 from rag import Rag
 from rag.answer import Sentence
 from rag.draft import AnswerStream
+from rag.generator import Generator
 from rag.ground import NOT_FOUND
-from rag.pipeline import Generator
 from rag.server.asking import Askers, Asking
 from rag.server.generations import Generations
 from rag.server.watched import Watched
