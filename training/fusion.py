@@ -1,4 +1,4 @@
-"""Fits how the vectors weigh beside the words (`VECTOR_WEIGHT` in `rag/retrieve.py`).
+"""Fits how the vectors weigh beside the words (`VECTOR_WEIGHT` in `rag/fuse.py`).
 
     python -m training.fusion --data FOLDER
 
@@ -22,7 +22,8 @@ from benchmarks.retrieval import build
 from ingest.document import Hit
 from ingest.encode import Encoder, load_encoder
 from ingest.index import LocalIndex
-from rag.retrieve import CANDIDATES, fuse
+from rag.fuse import fuse
+from rag.retrieve import CANDIDATES
 from training.encoder_data import held_out, paragraphs, sentences
 
 LANGUAGES = ("ar", "en", "es", "fr", "ja", "pt", "zh")

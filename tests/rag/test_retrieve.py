@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.document import Chunk, Hit
-from rag.retrieve import CANDIDATES, fuse, retrieve
+from rag.fuse import fuse
+from rag.retrieve import CANDIDATES, retrieve
 
 
 def hit(name: str, *, words: float = 0.0, vector: float = 0.0, coverage: float = 0.0) -> Hit:
