@@ -315,28 +315,34 @@ def serve(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="What requests call the model.")
     ] = None,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="A folder that may be indexed from the page."),
+    ] = None,
     api_key: ApiKey = None,
     plain_http: PlainHttp = False,
     folder: IndexFolder = None,
     verbose: Verbose = False,
 ) -> None:
-    """Serve the model and answers over HTTP, in OpenAI's protocol."""
+    """Serve the page, and the model and answers in OpenAI's protocol, over HTTP."""
     set_up(verbose)
     try:
         from rag.server import serve as server
     except ImportError as error:
         fail(f"the server needs {error.name}: pip install 'ragbone[server]'")
     door = server.door_for(host, token=token, names=allow_host or ())
+    roots = server.checked_roots(root or ())
     try:
-        folder = folder or nearest_index(create=False)
+        folder = folder or nearest_index(create=bool(roots))
     except IndexMissing:
         note("there is no index here, so the model is served alone; --index DIR names one")
     generator = writer(model, api_key, plain_http=plain_http)
     with (
         server.listen(host, port) as listening,
-        server.opened(folder, model=generator, name=name) as site,
+        server.opened(folder, model=generator, name=name, roots=roots) as site,
     ):
         say(f"{server.address(listening)}/v1 serves {', '.join(site.names)}; Ctrl-C stops it")
+        say(f"{server.address(listening)}/ is the page, for a browser")
         server.run(site, listening, door=door)
 
 

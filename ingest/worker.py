@@ -1,7 +1,8 @@
 """Parsers in processes of their own, which may be killed: a bad file costs that file only.
 
 A worker takes one file at a time over a pipe, under a memory limit and a deadline. It is started
-when first needed and started again after it died. Knows nothing of formats: `ingest.parse` does.
+when first needed and started again after it died. Knows nothing of formats: `ingest.parse` and
+`ingest.pictures` do.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -23,6 +25,7 @@ from typing import Any, BinaryIO, Self
 from ingest.document import Document, Heading
 from ingest.draft import Content, Member
 from ingest.errors import ExtractError, PasswordNeeded
+from ingest.pictures import Picture
 from ingest.sources import Skipped
 
 _MEMORY = 1_500_000_000
@@ -64,6 +67,13 @@ class Workers:
     ) -> Content:
         """`ingest.parse.parse` in a worker; ExtractError also when it dies, hangs or swells."""
         request = {"media_type": media_type, "name": name, "passwords": list(passwords)}
+        return _content(self._ask(request, data))
+
+    def draw(self, data: bytes, *, page: int, quote: str = "", at: float = 0.0) -> Picture:
+        """`ingest.pictures.draw` in a worker; ExtractError also when it dies, hangs or swells."""
+        return _picture(self._ask({"page": page, "quote": quote, "at": at}, data))
+
+    def _ask(self, request: dict[str, Any], data: bytes) -> dict[str, Any]:
         worker = self._idle.get()
         try:
             used = worker is not None
@@ -76,7 +86,9 @@ class Workers:
                 raise ExtractError(self._death(worker))
         finally:
             self._idle.put(worker if worker is not None and worker.healthy else None)
-        return _content(reply)
+        if "error" in reply:
+            raise (PasswordNeeded if reply["locked"] else ExtractError)(reply["error"])
+        return reply
 
     def close(self) -> None:
         """End the workers; a later call starts new ones."""
@@ -186,10 +198,8 @@ def serve(memory: int) -> None:
 
 
 def _answer(request: dict[str, Any], data: bytes) -> dict[str, Any]:
-    from ingest.parse import parse
-
     try:
-        content = parse(data, **request)
+        return (_draw if "page" in request else _parse)(data, request)
     except PasswordNeeded as error:
         return {"error": str(error), "locked": True}
     except ExtractError as error:
@@ -199,6 +209,12 @@ def _answer(request: dict[str, Any], data: bytes) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - whatever a parser does, the file gets a reason
         words = f"{type(error).__name__}: {error}".rstrip(": ")
         return {"error": f"could not be read ({words[:200]})", "locked": False}
+
+
+def _parse(data: bytes, request: dict[str, Any]) -> dict[str, Any]:
+    from ingest.parse import parse
+
+    content = parse(data, **request)
     return {
         "text": content.text,
         "title": content.title,
@@ -208,9 +224,19 @@ def _answer(request: dict[str, Any], data: bytes) -> dict[str, Any]:
     }
 
 
+def _draw(data: bytes, request: dict[str, Any]) -> dict[str, Any]:
+    from ingest.pictures import draw
+
+    picture = draw(data, **request)
+    return asdict(picture) | {"png": base64.b64encode(picture.png).decode()}
+
+
+def _picture(reply: dict[str, Any]) -> Picture:
+    marks = tuple((x, y, width, height) for x, y, width, height in reply["marks"])
+    return Picture(base64.b64decode(reply["png"]), reply["width"], reply["height"], marks)
+
+
 def _content(reply: dict[str, Any]) -> Content:
-    if "error" in reply:
-        raise (PasswordNeeded if reply["locked"] else ExtractError)(reply["error"])
     return Content(
         text=reply["text"],
         title=reply["title"],

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ingest.catalog import DocumentInfo
     from ingest.encode import Encoder
     from ingest.index import LocalIndex
+    from ingest.sources import Skipped
     from ingest.sync import Progress, Report
 
 Mode = Literal["hybrid", "vector", "words"]
@@ -231,6 +232,10 @@ class Rag:
     def documents(self) -> list[DocumentInfo]:
         """What is in the index, by source."""
         return self._index.documents()
+
+    def skipped(self) -> list[Skipped]:
+        """What was read and gave no document, with the reason."""
+        return [each for record in self._index.files().values() for each in record.skipped]
 
     def document(self, source: str) -> Document:
         """A document as it was read."""

@@ -13,7 +13,18 @@ from fastapi.exceptions import RequestValidationError
 from backbone.errors import BackboneError
 from ingest.errors import IngestError
 from rag.errors import RagError
-from rag.server import ask, chat, completions, embeddings, metrics, models, responses
+from rag.server import (
+    ask,
+    assets,
+    chat,
+    completions,
+    documents,
+    embeddings,
+    indexing,
+    metrics,
+    models,
+    responses,
+)
 from rag.server.errors import ApiError, translated
 from rag.server.guard import Door, Guarded
 from rag.server.limits import App, Limited, Limits
@@ -59,11 +70,12 @@ async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
 def _add_routes(api: FastAPI) -> None:
     """Everything of `/v1`, also under `/v1/v1`: Together's client adds the one to the other."""
     v1 = APIRouter()
-    for module in (chat, completions, responses, embeddings, models, ask):
+    for module in (chat, completions, responses, embeddings, models, ask, documents, indexing):
         v1.include_router(module.router)
     api.include_router(v1, prefix="/v1")
     api.include_router(v1, prefix="/v1/v1", include_in_schema=False)
     api.include_router(metrics.router)
+    api.include_router(assets.router)
 
 
 def _add_errors(api: FastAPI) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from rag.server.asking import Asking
 from rag.server.body import StrictRoute
-from rag.server.errors import translated
+from rag.server.errors import ApiError, translated
 from rag.server.grounded import begin
 from rag.server.openapi import replies
 from rag.server.site import Served, Started
@@ -30,6 +30,7 @@ class AskRequest(Body):
     question: str = Field(min_length=1, pattern=r"\S")
     k: int = Field(6, ge=1, le=MOST_PASSAGES, description="How many passages to read.")
     where: str | None = Field(None, max_length=10_000, description="Look only there.")
+    web: bool = Field(False, description="Search the web, too; if the server may.")
     schema_: dict[str, Any] | None = Field(None, alias="schema")
     stream: bool = Field(False, description="Send events: `sentence`s, then the `answer`.")
 
@@ -54,8 +55,16 @@ class AskReply(BaseModel):
 @router.post("/ask", responses=replies(AskReply, streamed=True))
 async def ask(asked: AskRequest, site: Served, started: Started) -> Response:
     """Answer a question out of the index."""
+    rag = site.index()
+    if asked.web and not site.web:
+        raise ApiError(400, "this server does not search the web", code="unsupported", param="web")
     answer = partial(
-        site.index().stream, asked.question, k=asked.k, where=asked.where, schema=asked.schema_
+        rag.stream,
+        asked.question,
+        k=asked.k,
+        where=asked.where,
+        web=asked.web,
+        schema=asked.schema_,
     )
     asking = begin(site, answer, started)
     if asked.stream:

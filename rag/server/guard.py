@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from rag.server.errors import ApiError
-from rag.server.limits import App, Message, Receive, Scope, Send
+from rag.server.limits import UPLOADS, App, Message, Receive, Scope, Send
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-OPEN_PATHS = frozenset({"/health"})  # answered without a token
+OPEN_PATHS = frozenset({"/", "/health"})  # answered without a token
+OPEN_PREFIX = "/page/"  # and so are the parts of the page, which hold no data
 HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -25,6 +26,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+JSON, BYTES = "application/json", "application/octet-stream"  # neither of which a form can send
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]+)?")
 _HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
@@ -44,13 +46,16 @@ class Door:
     def check(self, scope: Scope) -> None:
         """Raise ApiError when a request may not come in."""
         headers = {name.decode("latin-1"): value for name, value in scope["headers"]}
-        self._check_names(headers)
-        if scope["path"] not in OPEN_PATHS:
+        path = scope["path"]
+        self._check_names(headers, followed=path == "/" and scope["method"] == "GET")
+        if path not in OPEN_PATHS and not path.startswith(OPEN_PREFIX):
             self._check_token(headers.get("authorization", b""))
         if scope["method"] == "POST" and _has_body(headers):
-            _check_content(headers.get("content-type", b"").decode("latin-1"))
+            wanted = BYTES if path in UPLOADS else JSON
+            _check_content(headers.get("content-type", b"").decode("latin-1"), wanted)
 
-    def _check_names(self, headers: dict[str, bytes]) -> None:
+    def _check_names(self, headers: dict[str, bytes], *, followed: bool) -> None:
+        """Raise for a foreign name or page; `followed` lets a link from one lead here."""
         host = headers.get("host", b"").decode("latin-1").lower()
         if not self._is_ours(host):
             raise ApiError(
@@ -61,6 +66,8 @@ class Door:
         origin = headers.get("origin")
         if origin is not None and origin.decode("latin-1").lower() not in _origins(host):
             raise ApiError(403, "a page of another origin may not ask", code="wrong_origin")
+        if followed and headers.get("sec-fetch-mode") == b"navigate":
+            return
         if headers.get("sec-fetch-site", b"none") not in (b"none", b"same-origin"):
             raise ApiError(403, "a page of another site may not ask", code="wrong_origin")
 
@@ -104,7 +111,9 @@ class Guarded:
 
         async def careful(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                own = list(message.get("headers", ()))
+                names = {name for name, _ in own}
+                message["headers"] = own + [each for each in _HEADERS if each[0] not in names]
             await send(message)
 
         try:
@@ -132,10 +141,11 @@ def _has_body(headers: dict[str, bytes]) -> bool:
     return headers.get("content-length", b"0") != b"0" or "transfer-encoding" in headers
 
 
-def _check_content(content_type: str) -> None:
-    if content_type.partition(";")[0].strip().lower() != "application/json":
+def _check_content(content_type: str, wanted: str) -> None:
+    if content_type.partition(";")[0].strip().lower() != wanted:
+        what = "JSON" if wanted == JSON else "the file's bytes"
         raise ApiError(
             415,
-            "the body must be JSON, sent with Content-Type: application/json",
+            f"the body must be {what}, sent with Content-Type: {wanted}",
             code="unsupported_media_type",
         )

@@ -22,6 +22,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+UPLOADS = frozenset({"/v1/uploads"})  # the paths that take a whole file
 OVERFLOW = 4  # times the largest body that is read and dropped, so that the client reads our answer
 
 
@@ -29,14 +30,20 @@ OVERFLOW = 4  # times the largest body that is read and dropped, so that the cli
 class Limits:
     """Bounds on requests, with room for long documents.
 
-    `body` and `bodies` are bytes of one request and of all that are being answered; `reading` and
-    `answering` are seconds for the body to come and for the whole answer.
+    `body` and `bodies` are bytes of one request and of all that are being answered, `upload` those
+    of a file that is sent; `reading` and `answering` are seconds for the body to come and for the
+    whole answer.
     """
 
     body: int = 16 * 2**20
+    upload: int = 100 * 2**20
     bodies: int = 256 * 2**20
     reading: float = 60.0
     answering: float = 600.0
+
+    def bytes_for(self, path: str) -> int:
+        """How many bytes the body of a request may have."""
+        return self.upload if path in UPLOADS else self.body
 
 
 class Limited:
@@ -77,30 +84,31 @@ class Limited:
     async def _body(self, scope: Scope, receive: Receive, taken: _Taken) -> bytes | None:
         """The whole body; None when the client left before its end."""
         declared = dict(scope["headers"]).get(b"content-length", b"")
-        if len(declared) > 15 or int(declared or 0) > self._limits.body * OVERFLOW:
-            raise _too_large(self._limits.body)
+        limit = self._limits.bytes_for(scope["path"])
+        if len(declared) > 15 or int(declared or 0) > limit * OVERFLOW:
+            raise _too_large(limit)
         try:
             async with asyncio.timeout(self._limits.reading):
-                return await self._read(receive, taken)
+                return await self._read(receive, taken, limit)
         except TimeoutError:
             raise ApiError(408, f"no body within {self._limits.reading:g} s") from None
 
-    async def _read(self, receive: Receive, taken: _Taken) -> bytes | None:
+    async def _read(self, receive: Receive, taken: _Taken, limit: int) -> bytes | None:
         chunks: list[bytes] = []
         size, more = 0, True
-        while more and size <= self._limits.body * OVERFLOW:
+        while more and size <= limit * OVERFLOW:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
             chunk, more = message.get("body", b""), message.get("more_body", False)
             size += len(chunk)
-            if size > self._limits.body:
+            if size > limit:
                 chunks.clear()
                 continue
             self._take(len(chunk), taken)
             chunks.append(chunk)
-        if size > self._limits.body:
-            raise _too_large(self._limits.body)
+        if size > limit:
+            raise _too_large(limit)
         return b"".join(chunks)
 
     def _take(self, size: int, taken: _Taken) -> None:

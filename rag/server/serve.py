@@ -69,10 +69,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def opened(
-    folder: Path | None, *, model: Generator | str | None = None, name: str | None = None
+    folder: Path | None,
+    *,
+    model: Generator | str | None = None,
+    name: str | None = None,
+    roots: Sequence[Path] = (),
 ) -> Iterator[Site]:
     """What is to be served: a model, called `name` in requests, and the index in a folder.
 
+    With `roots`, folders that may be indexed through the server, the index is made when absent.
     A model that is no name but there already is closed at the end, too.
     """
     from ingest.encode import load_encoder
@@ -86,9 +91,12 @@ def opened(
         stack.callback(generator.close)
         rag = None
         if folder is not None:
-            rag = stack.enter_context(Rag.open(folder, generator=Watched(generator), create=False))
+            rag = stack.enter_context(
+                Rag.open(folder, generator=Watched(generator), create=bool(roots))
+            )
         encoder = rag.encoder if rag else load_encoder()
-        yield Site(generator, name=name or _name(generator.name), encoder=encoder, rag=rag)
+        name = name or _name(generator.name)
+        yield Site(generator, name=name, encoder=encoder, rag=rag, roots=roots)
 
 
 def _name(loaded: str) -> str:
@@ -96,6 +104,14 @@ def _name(loaded: str) -> str:
     if Path(loaded).is_dir():
         return Path(loaded).resolve().name
     return loaded.rpartition("#")[2]  # https://host/v1#name
+
+
+def checked_roots(folders: Sequence[Path]) -> list[Path]:
+    """The real paths of folders that may be indexed. Raises RagError for what is no folder."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise RagError(f"--root {folder}: there is no such folder")
+    return list(dict.fromkeys(folder.resolve() for folder in folders))
 
 
 def address(listening: socket.socket) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from ingest.worker import Workers
 from rag.server.asking import Askers
 from rag.server.errors import ApiError
 from rag.server.generations import Generations
+from rag.server.jobs import Jobs
 from rag.server.stored import Stored
 
 if TYPE_CHECKING:
@@ -23,20 +27,38 @@ ENCODER = "encoder"  # a name for the encoder that always works; its own may be 
 DOORS = 4  # threads that tokenise prompts and compile grammars
 ANSWERS = 16  # questions to the index at once; each takes a thread
 ENCODERS = 1  # threads that encode texts
+DRAWING = 20.0  # seconds of work that the picture of a page may cost
 
 
 class Site:
-    """What is served. `name` is the model's in requests; without `rag` there is no index."""
+    """What is served. `name` is the model's in requests; without `rag` there is no index.
 
-    def __init__(self, model: Backbone, *, name: str, encoder: Encoder, rag: Rag | None) -> None:
+    `roots` are the folders that may be indexed through the server, by their real paths; `web` says
+    whether questions may search the web.
+    """
+
+    def __init__(
+        self,
+        model: Backbone,
+        *,
+        name: str,
+        encoder: Encoder,
+        rag: Rag | None,
+        roots: Sequence[Path] = (),
+        web: bool = False,
+    ) -> None:
         if name == GROUNDED:
             raise ValueError(f"a model cannot be named {GROUNDED}: that is what answers are")
         self.model = model
         self.name = name
         self.encoder = encoder
         self.rag = rag
+        self.roots = tuple(roots)
+        self.web = web
         self.created = int(time.time())
         self.stored = Stored()
+        self.jobs = Jobs()
+        self.workers = Workers(timeout=DRAWING)
         self.door = ThreadPoolExecutor(DOORS, thread_name_prefix="door")
         self._answers = ThreadPoolExecutor(ANSWERS, thread_name_prefix="answer")
         self.askers = Askers(self._answers)
@@ -104,6 +126,8 @@ class Site:
         """Let the threads go; what they wait for is cancelled by its requests."""
         for pool in (self.door, self._answers, self.encoders):
             pool.shutdown(wait=False, cancel_futures=True)
+        self.jobs.close()
+        self.workers.close()
 
 
 def _site(request: Request) -> Site:

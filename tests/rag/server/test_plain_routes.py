@@ -165,6 +165,13 @@ def test_the_openapi_document_names_every_route_once_with_its_errors():
         "/v1/models",
         "/v1/models/{name}",
         "/v1/ask",
+        "/v1/status",
+        "/v1/documents",
+        "/v1/documents/view",
+        "/v1/documents/picture",
+        "/v1/index",
+        "/v1/folders",
+        "/v1/uploads",
         "/health",
         "/metrics",
     } == set(document["paths"])
