@@ -20,7 +20,8 @@ from typing import Any
 from ingest.errors import ExtractError, PasswordNeeded
 
 WIDTH = 1400  # pixels of a page's picture, for a sharp one on a dense screen
-MOST = 4_000_000  # pixels of any picture: a page may say that it is a mile long
+HEIGHT = 8_000  # pixels; a page may say that it is a mile long
+MOST = 4_000_000  # pixels of any picture
 _LEAST = 20  # letters that a part of a quote has, to be looked for by itself
 
 Mark = tuple[float, float, float, float]  # left, top, width, height
@@ -60,7 +61,7 @@ def draw(data: bytes, *, page: int, quote: str = "", at: float = 0.0) -> Picture
 
 def _drawn(sheet: Any, quote: str, at: float) -> Picture:
     points = [max(1.0, length) for length in sheet.get_size()]
-    scale = min(WIDTH / points[0], sqrt(MOST / (points[0] * points[1])))
+    scale = min(WIDTH / points[0], HEIGHT / points[1], sqrt(MOST / (points[0] * points[1])))
     bitmap = sheet.render(scale=scale, rev_byteorder=True)
     size = (bitmap.width, bitmap.height)
     png = _png(bytes(bitmap.buffer), *size, stride=bitmap.stride, channels=bitmap.n_channels)
@@ -85,14 +86,29 @@ def find(page: str, quote: str, *, at: float = 0.0) -> list[tuple[int, int]]:
 
 
 def _find(letters: str, wanted: str, near: float) -> list[tuple[int, int]]:
-    found = list(_occurrences(letters, wanted))
-    if found:
-        start = min(found, key=lambda place: abs(place - near))
-        return [(start, start + len(wanted))]
-    half = len(wanted) // 2
-    if half < _LEAST:
-        return []
-    return _find(letters, wanted[:half], near) + _find(letters, wanted[half:], near + half)
+    least = min(_LEAST, len(wanted))
+    spans: list[tuple[int, int]] = []
+    while len(wanted) >= least:
+        size = _longest(letters, wanted)
+        if size < least:
+            wanted, near = wanted[1:], near + 1
+            continue
+        start = min(_occurrences(letters, wanted[:size]), key=lambda place: abs(place - near))
+        spans.append((start, start + size))
+        wanted, near = wanted[size:], start + size
+    return spans
+
+
+def _longest(text: str, part: str) -> int:
+    """How many letters of a part, from its first, stand together somewhere in a text."""
+    least, most = 0, len(part)
+    while least < most:
+        middle = (least + most + 1) // 2
+        if part[:middle] in text:
+            least = middle
+        else:
+            most = middle - 1
+    return least
 
 
 def _occurrences(text: str, part: str) -> Iterator[int]:

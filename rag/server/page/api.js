@@ -48,7 +48,8 @@ export async function upload(path, name, file) {
 /** The events of a posted question as they come: [name, value]. */
 export async function* events(path, value, signal) {
   const reply = await send(path, { method: "POST", ...json(value), signal });
-  const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = reply.body.getReader();
+  const decoder = new TextDecoder();
   let waiting = "";
   for (;;) {
     let piece;
@@ -57,7 +58,7 @@ export async function* events(path, value, signal) {
     } catch (error) {
       throw signal.aborted ? error : lost();
     }
-    waiting += piece.value ?? "";
+    waiting += decoder.decode(piece.value, { stream: !piece.done });
     const blocks = waiting.split("\n\n");
     waiting = blocks.pop();
     for (const block of blocks) yield parsed(block);

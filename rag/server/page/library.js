@@ -96,7 +96,7 @@ function row(document) {
     el("span", { class: "facts" }, facts.filter(Boolean).join(" · ")),
     el(
       "button",
-      { class: "link", type: "button", "aria-label": `Ask only ${fileName(source)}`, onclick: () => askOnly(source) },
+      { class: "link", type: "button", "aria-label": `Ask only this: ${fileName(source)}`, onclick: () => askOnly(source) },
       "Ask only this",
     ),
   );
