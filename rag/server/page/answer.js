@@ -122,7 +122,7 @@ function read(answer) {
 }
 
 function placeText(place) {
-  const parts = [place.page && `page ${place.page}`, place.heading, place.date?.slice(0, 10)];
+  const parts = [place.page && `page ${place.page}`, place.heading?.replaceAll(" > ", " › "), place.date?.slice(0, 10)];
   return parts.filter(Boolean).join(" · ");
 }
 
