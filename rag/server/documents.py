@@ -162,7 +162,8 @@ def _document(rag: Rag, source: str) -> Document:
 
 def _is_drawn(document: Document) -> bool:
     """Whether there may be pictures: of the pages of a PDF that is a file of its own."""
-    return document.media_type == PDF and bool(document.pages) and "!" not in document.source
+    file = not any(mark in document.source for mark in ("!", "://"))
+    return file and document.media_type == PDF and bool(document.pages)
 
 
 def _bytes(rag: Rag, document: Document) -> bytes:

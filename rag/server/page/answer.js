@@ -111,7 +111,7 @@ function notes(answer) {
 
 /** What the answer was made from, folded away. */
 function read(answer) {
-  const about = `${answer.timings.total.toFixed(1)} s · ${answer.model}`;
+  const about = [`${answer.timings.total.toFixed(1)} s`, answer.model].filter(Boolean).join(" · ");
   if (!answer.passages.length) return el("p", { class: "about" }, about);
   return el(
     "details",

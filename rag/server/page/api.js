@@ -1,5 +1,7 @@
 // What the server is asked. The token, where there is one, lives in this tab only.
 
+import { keep, kept } from "./dom.js";
+
 export class ServerGone extends Error {}
 export class Refused extends Error {
   constructor(message, status, code) {
@@ -10,7 +12,7 @@ export class Refused extends Error {
 }
 
 const KEY = "token";
-let token = sessionStorage.getItem(KEY) ?? "";
+let token = kept("sessionStorage", KEY) ?? "";
 let asking = null; // one question for the token, whoever waits for it
 let askForToken = async () => "";
 let onGone = () => {};
@@ -107,7 +109,7 @@ function encoded(text) {
 async function renew(wrong) {
   asking ??= askForToken(wrong).finally(() => (asking = null));
   token = await asking;
-  sessionStorage.setItem(KEY, token);
+  keep("sessionStorage", KEY, token);
 }
 
 async function refused(reply) {

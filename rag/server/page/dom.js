@@ -41,6 +41,24 @@ export function count(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
 
+/** What was kept under a name; nothing where the browser keeps nothing. */
+export function kept(storage, name) {
+  try {
+    return globalThis[storage].getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+/** Keep a text under a name, where the browser lets us. */
+export function keep(storage, name, text) {
+  try {
+    globalThis[storage].setItem(name, text);
+  } catch {
+    // then it lasts as long as the page
+  }
+}
+
 /** An address that is safe to link to, or nothing. */
 export function webAddress(text) {
   try {

@@ -48,7 +48,7 @@ function startDropping() {
     event.preventDefault();
     zone.classList.remove("over");
     location.hash = "documents";
-    send([...event.dataTransfer.files]);
+    if (site.status?.index) send([...event.dataTransfer.files]);
   });
 }
 

@@ -2,7 +2,7 @@
 
 import { connect, get, ServerGone } from "./api.js";
 import { showSite, startAsking, toQuestion } from "./ask.js";
-import { byId, el } from "./dom.js";
+import { byId, el, keep, kept } from "./dom.js";
 import { loadLibrary, startLibrary } from "./library.js";
 import { startViewer } from "./viewer.js";
 
@@ -90,13 +90,14 @@ function askForToken(wrong) {
 function startTheme() {
   const system = matchMedia("(prefers-color-scheme: dark)");
   const button = byId("theme");
+  let chosen = kept("localStorage", "theme");
   const apply = () => {
-    const chosen = localStorage.getItem("theme");
     if (chosen) document.documentElement.dataset.theme = chosen;
     button.setAttribute("aria-pressed", String(chosen ? chosen === "dark" : system.matches));
   };
   button.addEventListener("click", () => {
-    localStorage.setItem("theme", button.getAttribute("aria-pressed") === "true" ? "light" : "dark");
+    chosen = button.getAttribute("aria-pressed") === "true" ? "light" : "dark";
+    keep("localStorage", "theme", chosen);
     apply();
   });
   system.addEventListener("change", apply);

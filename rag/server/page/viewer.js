@@ -1,11 +1,11 @@
 // The source beside the answer: a page as a picture or as text, with the quote marked on it.
 
 import { get, ServerGone } from "./api.js";
-import { announce, byId, el, fileName, svg } from "./dom.js";
+import { announce, byId, el, fileName, svg, webAddress } from "./dom.js";
 
 const wide = matchMedia("(min-width: 60rem)");
 
-let shown = null; // { source, start, end, number, view }
+let shown = null; // { source, start, end, number, view, and of a web page: url, quote }
 let asText = false;
 let opener = null; // where the focus goes back to
 let turn = 0; // of several pages asked for, the last one counts
@@ -41,14 +41,14 @@ export function startViewer() {
 }
 
 /** Open a document where `start` to `end` stands; beside the answers, or over them on a phone. */
-export function openSource({ source, start = 0, end = 0 }) {
+export function openSource({ source, start = 0, end = 0, url, quote, text }) {
   if (!byId("viewer").open) opener = document.activeElement;
   open();
   byId("viewer-title").textContent = fileName(source);
   byId("viewer-place").textContent = "";
   byId("viewer-body").replaceChildren(el("p", { class: "thinking" }, "Opening…"));
   byId("viewer-title").focus({ preventScroll: true });
-  return load({ source, start, end });
+  return load({ source, start, end, url, quote: quote ?? text });
 }
 
 function open() {
@@ -85,9 +85,22 @@ async function load(wanted) {
     toQuote(view);
   } catch (error) {
     if (mine !== turn) return;
+    if (error.status === 404 && wanted.quote) return elsewhere(wanted);
     const words = error instanceof ServerGone ? error.message : `This source cannot be shown: ${error.message}`;
     byId("viewer-body").replaceChildren(el("p", { class: "problem", role: "alert" }, words));
   }
+}
+
+/** What is in no index, a page of the web: what was read of it, and the way to it. */
+function elsewhere({ source, url, quote }) {
+  const address = webAddress(url ?? source);
+  for (const id of ["viewer-back", "viewer-on", "viewer-as-text", "viewer-to-quote"]) byId(id).hidden = true;
+  byId("viewer-number").textContent = "As it was read";
+  byId("viewer-place").replaceChildren(el("bdi", {}, source));
+  note("This is not in the index; below is what was read of it for the answer.");
+  const way = address && el("p", {}, el("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, "Open it on the web"));
+  byId("viewer-body").replaceChildren(el("div", { class: "text" }, el("p", { dir: "auto" }, el("mark", {}, quote)), way));
+  byId("viewer-body").dataset.view = "text";
 }
 
 /** The lines around the page: its name, where it is, what can be done. */

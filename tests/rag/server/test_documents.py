@@ -11,6 +11,7 @@ from ingest.document import Document, Heading
 from rag import Rag
 from rag.server.views import PART, parts, view
 from tests.fakes import FakeEncoder, FakeGenerator
+from tests.ingest.formats import pdf
 from tests.rag.server.client import serving
 
 LIBRARY = Path(__file__).resolve().parents[3] / "examples/documents"
@@ -48,6 +49,11 @@ def test_the_status_says_what_there_is_to_ask(rag):
     assert serving().get("/v1/status").json["index"] is None
 
 
+def test_the_web_is_searched_only_where_the_server_may(rag):
+    reply = serving(rag=rag).post("/v1/ask", {"question": "x", "web": True})
+    assert (reply.status, reply.error["param"]) == (400, "web")
+
+
 def test_without_an_index_there_are_no_documents():
     for path in ("/v1/documents", "/v1/documents/view?source=x"):
         assert "--index" in serving().get(path).error["message"]
@@ -72,6 +78,17 @@ def test_a_citation_opens_at_its_page_with_the_quote_marked(rag):
     assert 0 < x < x + width < picture["width"] and 0 < y < y + height < picture["height"]
     other = serving(rag=rag).get(f"/v1/documents/picture?{place}&number=3").json
     assert other["marks"] == []
+
+
+def test_words_that_another_page_says_too_are_marked_on_their_own_page_only(rag, home):
+    (home / "docs" / "twice.pdf").write_bytes(pdf(["The total is 5.", "The total is 5."]))
+    rag.index([home / "docs" / "twice.pdf"])
+    start = rag.text("docs/twice.pdf").index("total")
+    place = f"source=docs/twice.pdf&start={start}&end={start + 10}"
+    client = serving(rag=rag)
+    marks = [client.get(f"/v1/documents/picture?{place}&number={n}").json["marks"] for n in (1, 2)]
+    rag.remove(["docs/twice.pdf"])
+    assert [len(found) for found in marks] == [1, 0]
 
 
 def test_arabic_and_files_in_mails_are_shown_as_text(rag):

@@ -264,6 +264,42 @@ def test_nothing_of_a_document_is_read_as_html(visit, url, tmp_path):
     assert page.evaluate(f"(() => {{ {attempt} }})()")  # is refused by the page's own policy
 
 
+def test_pages_of_the_web_doubts_conflicts_and_notes_are_shown(visit, url):
+    web = {"source": "https://example.org/a", "url": "https://example.org/a", "date": "2024-05-06"}
+    place = {"page": None, "heading": None, "start": 0, "end": 9, "score": 0.5}
+    passages = [
+        {**web, **place, "text": "It costs 5 €."},
+        {"source": "b.txt", **place, "text": "It costs 7 €."},
+        {"source": "javascript:alert(1)", "url": "javascript:alert(1)", **place, "text": "No."},
+    ]
+    answer = {
+        "question": "x", "answered": True, "text": "It costs 5 €.", "reason": None, "model": "m",
+        "citations": [{"number": 1, "quote": "It costs 5 €.", **web, **place}],
+        "passages": passages, "conflicts": [{"passages": [1, 2]}],
+        "notes": ["the search engine did not answer"], "timings": {"total": 1.0},
+        "sentences": [
+            {"text": "It costs 5 €.", "citations": [1], "supported": True, "doubt": None},
+            {"text": "It is cheap.", "citations": [1], "supported": False, "doubt": "not said"},
+            {"text": "Buy it.", "citations": [], "supported": False, "doubt": None},
+        ],
+    }  # fmt: skip
+    page = visit(url, failing=True)
+    stream = f"event: answer\ndata: {json.dumps(answer)}\n\n"
+    page.route("**/v1/ask", lambda r: r.fulfill(body=stream, content_type="text/event-stream"))
+    turn = ask(page, "What does it cost?")
+    told = turn.inner_text()
+    for words in ("the search engine did not answer", "not said", "disagree", "2024-05-06"):
+        assert words in told
+    assert "Buy it." in turn.locator(".left-out").inner_text()
+    assert turn.locator(".sides li").count() == 2
+    links = turn.locator("a").evaluate_all("all => all.map(a => [a.href, a.rel])")
+    assert {href for href, _ in links} == {"https://example.org/a"}
+    assert {rel for _, rel in links} == {"noopener noreferrer"}
+    turn.locator(".mark").first.click()
+    assert "It costs 5 €." in opened(page).inner_text()
+    assert "not in the index" in page.inner_text("#viewer-note")
+
+
 def test_a_filter_limits_what_is_read_until_it_is_cleared(visit, url):
     page = visit(url)
     page.click("#filters-toggle")
