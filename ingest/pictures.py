@@ -53,7 +53,7 @@ def draw(data: bytes, *, page: int, quote: str = "", at: float = 0.0) -> Picture
             document.init_forms()
             with closing(document[page - 1]) as sheet:
                 return _drawn(sheet, quote, at)
-    except pypdfium2.PdfiumError as error:
+    except (pypdfium2.PdfiumError, ValueError) as error:  # the latter of impossible sizes
         if "password" in str(error).lower():
             raise PasswordNeeded("the file is encrypted, so its pages cannot be shown") from error
         raise ExtractError(f"the page cannot be drawn ({error})") from error

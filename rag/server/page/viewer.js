@@ -16,6 +16,12 @@ export function startViewer() {
   byId("viewer-close").addEventListener("click", close);
   byId("viewer-back").addEventListener("click", () => go(-1));
   byId("viewer-on").addEventListener("click", () => go(1));
+  byId("viewer-jump").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const field = byId("viewer-page");
+    go(Number.parseInt(field.value, 10) - (shown?.view?.number ?? 0));
+    field.value = "";
+  });
   byId("viewer-to-quote").addEventListener("click", () => load({ ...shown, number: undefined }));
   byId("viewer-as-text").addEventListener("click", () => {
     asText = !asText;
@@ -26,6 +32,7 @@ export function startViewer() {
       event.preventDefault();
       close();
     }
+    if (event.target === byId("viewer-page")) return;
     if (event.key === "ArrowLeft") go(-1);
     if (event.key === "ArrowRight") go(1);
   });
@@ -94,7 +101,7 @@ async function load(wanted) {
 /** What is in no index, a page of the web: what was read of it, and the way to it. */
 function elsewhere({ source, url, quote }) {
   const address = webAddress(url ?? source);
-  for (const id of ["viewer-back", "viewer-on", "viewer-as-text", "viewer-to-quote"]) byId(id).hidden = true;
+  for (const id of ["viewer-back", "viewer-on", "viewer-jump", "viewer-as-text", "viewer-to-quote"]) byId(id).hidden = true;
   byId("viewer-number").textContent = "As it was read";
   byId("viewer-place").replaceChildren(el("bdi", {}, source));
   note("This is not in the index; below is what was read of it for the answer.");
@@ -115,6 +122,7 @@ function about(view) {
     byId(id).disabled = to < 1 || to > view.count;
     byId(id).hidden = view.count === 1;
   }
+  byId("viewer-jump").hidden = view.count < 4;
   byId("viewer-as-text").hidden = !view.drawn;
   byId("viewer-as-text").setAttribute("aria-pressed", String(asText));
   const quoted = view.lines.some((line) => line.pieces.some((piece) => piece.quoted));

@@ -134,6 +134,9 @@ def test_a_citation_opens_its_pdf_at_the_page_with_the_quote_highlighted(visit, 
     assert in_view(page, body.locator("mark").first)
     page.click("#viewer-on")
     page.locator("#viewer-number:has-text('Page 3 of 10')").wait_for()
+    page.fill("#viewer-page", "7")
+    page.press("#viewer-page", "Enter")
+    page.locator("#viewer-number:has-text('Page 7 of 10')").wait_for()
     page.click("#viewer-to-quote")
     page.locator("#viewer-number:has-text('Page 2 of 10')").wait_for()
 
