@@ -40,6 +40,9 @@ export function startViewer() {
     event.preventDefault();
     close();
   });
+  addEventListener("popstate", () => {
+    if (dialog.open && !history.state?.source) shut();
+  });
   wide.addEventListener("change", () => {
     if (!dialog.open) return;
     dialog.close();
@@ -61,10 +64,16 @@ export function openSource({ source, start = 0, end = 0, url, quote, text }) {
 function open() {
   const dialog = byId("viewer");
   if (!dialog.open) wide.matches ? dialog.show() : dialog.showModal();
+  if (!history.state?.source) history.pushState({ source: true }, ""); // so that "back" closes it
   document.body.classList.add("viewing");
 }
 
 function close() {
+  if (history.state?.source) history.back();
+  else shut();
+}
+
+function shut() {
   byId("viewer").close();
   document.body.classList.remove("viewing");
   turn += 1;

@@ -205,8 +205,8 @@ def test_all_of_it_works_with_the_keyboard_alone(visit, url):
     page.locator("#viewer-number:has-text('Page 2 of 5')").wait_for()
     tab_to("sheet", "Tab")
     page.keyboard.press("Escape")
+    page.locator("#viewer").wait_for(state="hidden")
     assert focused() == "mark"
-    assert not page.locator("#viewer").is_visible()
     page.keyboard.press("/")
     assert focused() == "question"
     assert page.input_value("#question") == ""
@@ -347,7 +347,9 @@ def test_on_a_phone_nothing_overflows_and_the_source_covers_the_page(visit, url)
     opened(page)
     assert page.locator("#viewer").bounding_box()["width"] == 360
     assert in_view(page, page.locator("rect.quoted").first)
-    page.click("#viewer-close")
+    page.go_back()  # closes the source, and nothing else
+    page.locator("#viewer").wait_for(state="hidden")
+    assert page.locator(".turn").count() == 1
     page.click("#to-documents")
     page.locator("#documents li").first.wait_for()
     assert page.evaluate(wide) == 360
@@ -444,6 +446,7 @@ def test_axe_finds_no_serious_problem(visit, url, axe, scheme, width):
     page.locator(".text:visible mark").first.wait_for()
     look("source as text")
     page.click("#viewer-close")
+    page.locator("#viewer").wait_for(state="hidden")
     page.click("#to-documents")
     page.locator("#documents li").first.wait_for()
     look("documents")
