@@ -7,7 +7,6 @@ const wide = matchMedia("(min-width: 60rem)");
 
 let shown = null; // { source, start, end, number, view, and of a web page: url, quote }
 let asText = false;
-let opener = null; // where the focus goes back to
 let turn = 0; // of several pages asked for, the last one counts
 
 /** Make the buttons and keys of the source work. */
@@ -52,7 +51,6 @@ export function startViewer() {
 
 /** Open a document where `start` to `end` stands; beside the answers, or over them on a phone. */
 export function openSource({ source, start = 0, end = 0, url, quote, text }) {
-  if (!byId("viewer").open) opener = document.activeElement;
   open();
   byId("viewer-title").textContent = fileName(source);
   byId("viewer-place").textContent = "";
@@ -74,10 +72,9 @@ function close() {
 }
 
 function shut() {
-  byId("viewer").close();
+  byId("viewer").close(); // which gives the focus back to what had it
   document.body.classList.remove("viewing");
   turn += 1;
-  (opener?.isConnected ? opener : byId("question")).focus();
 }
 
 function go(step) {
