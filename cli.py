@@ -335,7 +335,7 @@ def serve(
     try:
         folder = folder or nearest_index(create=bool(roots))
     except IndexMissing:
-        note("there is no index, so the model is served alone; --index names one, --root begins one")
+        note("without an index the model is served alone; --index names one, --root begins one")
     generator = writer(model, api_key, plain_http=plain_http)
     with (
         server.listen(host, port) as listening,
