@@ -18,10 +18,10 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest
 
-test-slow: $(VENV)/installed-test
+test-slow: $(VENV)/installed-test-all
 	$(BIN)/python -m pytest -m slow -rs
 
-test-all: $(VENV)/installed-test
+test-all: $(VENV)/installed-test-all
 	$(BIN)/python -m pytest -m "" -rs
 
 check: $(VENV)/installed-dev
@@ -47,8 +47,9 @@ clean:
 # The stamp files hold the time of the last install; pyproject.toml decides whether it is still good.
 $(VENV)/installed: extras =
 $(VENV)/installed-test: extras = [test]
+$(VENV)/installed-test-all: extras = [test,test-all]
 $(VENV)/installed-dev: extras = [test,dev,bench]
-$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
+$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-test-all $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
 	@echo "installing ragbone$(extras) into $(VENV); the first time this takes some minutes"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(extras)'
 	@touch $@
