@@ -48,18 +48,13 @@ WORDS = (Path(__file__).read_text(encoding="utf-8") * 20).split()
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answered request: when it was sent, when each piece of text came, when it ended."""
+    """One answered request: seconds to the first token and to the end since it was sent."""
 
     began: float
-    pieces: tuple[float, ...]
+    first: float
     end: float
     tokens: int
     cached: int
-
-    @property
-    def first(self) -> float:
-        """When the first text came."""
-        return self.pieces[0] if self.pieces else self.end
 
 
 def product_seconds(config: Config, rows: int, dtype: torch.dtype) -> tuple[float, float]:
@@ -100,8 +95,7 @@ async def chat(client: httpx2.AsyncClient, model: str, prompt: str, *, tokens: i
         "model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": tokens,
         "temperature": 0, "stream": True, "stream_options": {"include_usage": True},
     }  # fmt: skip
-    began, usage = time.perf_counter(), None
-    pieces: list[float] = []
+    began, first, pieces, usage = time.perf_counter(), 0.0, 0, None
     async with client.stream("POST", "/v1/chat/completions", json=body) as response:
         if response.status_code != 200:
             raise RuntimeError(f"{response.status_code}: {(await response.aread())[:300]!r}")
@@ -112,13 +106,14 @@ async def chat(client: httpx2.AsyncClient, model: str, prompt: str, *, tokens: i
             if "error" in event:
                 raise RuntimeError(str(event["error"]))
             if any(c["delta"].get("content") for c in event["choices"]):
-                pieces.append(time.perf_counter())
+                first = first or time.perf_counter()
+                pieces += 1
             usage = event.get("usage") or usage
     end = time.perf_counter()
     if usage is None:  # a server that does not count sends a piece for each token
-        return Reply(began, tuple(pieces), end, len(pieces), 0)
+        return Reply(began, first or end, end, pieces, 0)
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    return Reply(began, tuple(pieces), end, usage["completion_tokens"], cached)
+    return Reply(began, first or end, end, usage["completion_tokens"], cached)
 
 
 async def together(
@@ -132,14 +127,6 @@ def decoded(replies: Sequence[Reply]) -> float:
     """Tokens a second of all together, from the first token of any to the end of the last."""
     seconds = max(r.end for r in replies) - min(r.first for r in replies)
     return sum(r.tokens - 1 for r in replies) / seconds
-
-
-def side_by_side(replies: Sequence[Reply]) -> float:
-    """Tokens a second while all of them decode; 0 for a server that takes one after the other."""
-    begin, end = max(r.first for r in replies), min(r.end for r in replies)
-    if end <= begin:
-        return 0.0
-    return sum(begin < piece <= end for r in replies for piece in r.pieces) / (end - begin)
 
 
 def percentiles(values: Sequence[float]) -> str:
@@ -171,18 +158,17 @@ async def measure(
         print(f"first token: cold {slow:.2f} s, prefix known {fast:.3f} s: {fast / slow:.1%} "
               f"({median(r.cached for r in hits):.0f} tokens not run again)", flush=True)  # fmt: skip
 
-        rates, full = {}, 0.0
+        rates = {}
         for rows in (1, ROWS):
             runs = []
             for run in range(3):
                 prompts = [f"{shared} {text(1000 * run + i, short)}" for i in range(rows)]
                 await together(client, model, prompts, tokens=1)
-                runs.append(await together(client, model, prompts))
-            rates[rows] = median(map(decoded, runs))
-            full = median(map(side_by_side, runs))
-        line = f"decode: 1 chat {rates[1]:.1f} tokens/s, {ROWS} chats {rates[ROWS]:.1f} ({rates[ROWS] / rates[1]:.1f} times; {full:.1f} while all decode)"
+                runs.append(decoded(await together(client, model, prompts)))
+            rates[rows] = median(runs)
+        line = f"decode: 1 chat {rates[1]:.1f} tokens/s, {ROWS} chats {rates[ROWS]:.1f} ({rates[ROWS] / rates[1]:.1f} times)"
         for kind, ideal in zip(("torch's", "the engine's"), ideals, strict=False):
-            line += f"; {kind} products alone {ideal:.1f}: {rates[ROWS] / ideal:.0%} ({full / ideal:.0%})"
+            line += f"; {kind} products alone {ideal:.1f}: {rates[ROWS] / ideal:.0%}"
         print(line, flush=True)
 
         prompts = [f"{shared} {text(5000 + i, short)}" for i in range(chats)]
