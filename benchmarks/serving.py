@@ -136,12 +136,13 @@ def percentiles(values: Sequence[float]) -> str:
 
 
 async def measure(
-    url: str, model: str, prefix: int, chats: int, *, ideals: Sequence[float] = (), block: int = 0
+    url: str, model: str, given: argparse.Namespace, *, ideals: Sequence[float] = (), block: int = 0
 ) -> None:
     """All of it against one server, a line each.
 
     `ideals` are tokens a second of products alone; `block` the bytes of a block of the cache.
     """
+    prefix, chats = given.prefix, given.chats
     async with httpx2.AsyncClient(base_url=url, timeout=1200) as client:
         per_word = await tokens_per_word(client, model)
         long, short = round(prefix / per_word), max(1, round(NEW / per_word))
@@ -161,7 +162,7 @@ async def measure(
         rates = {}
         for rows in (1, ROWS):
             runs = []
-            for run in range(3):
+            for run in range(given.runs):
                 prompts = [f"{shared} {text(1000 * run + i, short)}" for i in range(rows)]
                 await together(client, model, prompts, tokens=1)
                 runs.append(decoded(await together(client, model, prompts)))
@@ -237,6 +238,7 @@ def main() -> None:
     parser.add_argument("--shape", default="LFM2-350M")
     parser.add_argument("--prefix", type=int, default=1500)
     parser.add_argument("--chats", type=int, default=64)
+    parser.add_argument("--runs", type=int, default=3, help="of which the median rate counts")
     parser.add_argument("--peer", help="address of another server")
     parser.add_argument("--peer-model", default="default")
     given = parser.parse_args()
@@ -255,10 +257,10 @@ def main() -> None:
         with serving(Path(home) / "model", Path(home)) as url:
             name = httpx2.get(f"{url}/v1/models").json()["data"][0]["id"]
             ideals = [ROWS / s for s in seconds]
-            asyncio.run(measure(url, name, given.prefix, given.chats, ideals=ideals, block=block))
+            asyncio.run(measure(url, name, given, ideals=ideals, block=block))
     if given.peer:
         print(f"peer at {given.peer}")
-        asyncio.run(measure(given.peer, given.peer_model, given.prefix, given.chats))
+        asyncio.run(measure(given.peer, given.peer_model, given))
 
 
 if __name__ == "__main__":
