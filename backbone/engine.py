@@ -1,10 +1,15 @@
 """Many sequences advancing together, one packed forward pass a step: tokens in, tokens out.
 
 Joins the parts: the scheduler says who runs, the model runs it, generations and scorings take what
-comes out. Single-threaded and without text: whoever owns the engine calls it from one thread.
+comes out. Without text, and called from one thread by whoever owns it; a second fills the masks of
+grammars while the model runs.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 from backbone.batch import Span
 from backbone.cache import Cache
@@ -47,6 +52,7 @@ class Engine:
         self._store = store
         self.tree = PrefixTree(cache, store)
         self.scheduler = Scheduler(cache, self.tree, window=model.window, budget=budget)
+        self._masks = ThreadPoolExecutor(1, thread_name_prefix="masks")
         self._prompt_tokens = self._completion_tokens = self._drafted = self._accepted = 0
 
     @property
@@ -91,7 +97,8 @@ class Engine:
         planned = self.scheduler.plan()
         if not planned:
             return
-        logits = self._model.run([span for _, span in planned], self._cache)
+        with self._masks_filled(planned):
+            logits = self._model.run([span for _, span in planned], self._cache)
         best = logits[:, : self._vocabulary].argmax(1).tolist()
         norms = logits.logsumexp(1).tolist()
         at = 0
@@ -111,8 +118,22 @@ class Engine:
         for job in self.scheduler:
             job.cancelled = True
         self._drop_cancelled()
+        self._masks.shutdown()
         if self._store is not None:
             self._store.close()
+
+    @contextmanager
+    def _masks_filled(self, planned: Sequence[tuple[Job, Span]]) -> Iterator[None]:
+        """Fill the masks of those who choose a token next, beside what is done meanwhile."""
+        filling = [
+            self._masks.submit(job.matcher.prepare)
+            for job, span in planned
+            if span.logits and isinstance(job, Generation) and job.matcher is not None
+        ]
+        try:
+            yield
+        finally:
+            wait(filling)
 
     def _drop_cancelled(self) -> None:
         for job in [job for job in self.scheduler if job.cancelled]:

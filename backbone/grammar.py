@@ -135,17 +135,25 @@ class Matcher:
     def __init__(self, matcher: Any, tokens: int) -> None:
         self._matcher = matcher  # llguidance.LLMatcher
         self._tokens = tokens
+        self._mask: bytes | None = None  # of the present state, where it is computed already
+
+    def prepare(self) -> None:
+        """Compute what `allowed` will say; any thread may, while no other uses this."""
+        if self._mask is None:
+            self._mask = self._matcher.compute_bitmask()
 
     def allowed(self) -> NDArray[np.bool_]:
         """Which tokens [vocabulary] may come next."""
         import numpy as np
 
-        bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+        self.prepare()
         self._check()
+        bits = np.frombuffer(self._mask or b"", dtype=np.uint8)
         return np.unpackbits(bits, count=self._tokens, bitorder="little").view(np.bool_)
 
     def accept(self, token: int) -> None:
         """Move on past a token that was allowed."""
+        self._mask = None
         self._matcher.consume_token(token)
         self._check()
 

@@ -1,8 +1,10 @@
 """What is generated does not depend on company, caches, memory or drafts; no block is ever lost."""
 
+import threading
 from collections import Counter
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -263,3 +265,38 @@ Memory.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestMemory = Memory.TestCase
+
+
+class EvenOnly:
+    """A grammar of even tokens; notes when it was asked to fill its mask."""
+
+    finished = False
+
+    def __init__(self):
+        self.filled = threading.Event()
+
+    def prepare(self):
+        self.filled.set()
+
+    def allowed(self):
+        return np.arange(VOCABULARY) % 2 == 0
+
+    def accept(self, token):
+        assert token % 2 == 0
+        self.filled.clear()
+
+
+def test_masks_are_filled_while_the_model_runs(model, monkeypatch):
+    grammar = EvenOnly()
+    engine = engine_of(model)
+    ran = type(model).run
+
+    def slow(self, spans, cache):
+        assert not any(span.logits for span in spans) or grammar.filled.wait(30)
+        return ran(self, spans, cache)
+
+    monkeypatch.setattr(type(model), "run", slow)
+    (heard,) = run(engine, generation(text(50), 10, matcher=grammar, drafter=None))
+    assert heard.error is None
+    assert len(heard.tokens) == 10
+    engine.close()
