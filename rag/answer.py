@@ -38,15 +38,11 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A piece of the answer's text, with the numbers of the citations that support it.
-
-    `doubt` says why they may not, where `supported` is false.
-    """
+    """A piece of the answer's text, with the numbers of the citations that support it."""
 
     text: str
     citations: tuple[int, ...] = ()
     supported: bool = False
-    doubt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

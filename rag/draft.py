@@ -85,13 +85,8 @@ class Draft:
         """Seconds since the question came."""
         return perf_counter() - self._started
 
-    def say(
-        self, text: str, quotes: Sequence[Quote], *, doubt: str | None = None
-    ) -> Sentence | None:
-        """Add a sentence with the quotes behind it; None when no quote stands the check.
-
-        `doubt` says why they may not support it. A quote that was cited before keeps its number.
-        """
+    def say(self, text: str, quotes: Sequence[Quote]) -> Sentence | None:
+        """Add a sentence with the quotes behind it; None when no quote stands the check."""
         numbers = []
         for quote in quotes:
             try:
@@ -99,28 +94,21 @@ class Draft:
             except IngestError as error:  # it was removed while the question was answered
                 _log.warning("left out, since its document cannot be read: %s", error)
                 continue
-            citation = cite(self._number(quote), quote, document)
+            citation = cite(len(self._citations) + 1, quote, document)
             if citation:
-                if citation.number > len(self._citations):
-                    self._citations.append(citation)
+                self._citations.append(citation)
                 numbers.append(citation.number)
         if not numbers:
             return None
         if self._first is None:
             self._first = self.clock()
-        sentence = Sentence(text, tuple(numbers), supported=doubt is None, doubt=doubt)
+        sentence = Sentence(text, tuple(numbers), supported=True)
         self._sentences.append(sentence)
         return sentence
 
-    def leave_out(self, text: str, doubt: str | None = None) -> None:
+    def leave_out(self, text: str) -> None:
         """Note words that no document holds: `sentences` ends with them, `text` is without."""
-        self._unsupported.append(Sentence(text, doubt=doubt))
-
-    def _number(self, quote: Quote) -> int:
-        """The number of a quote: that of the same place, if it was cited before."""
-        place = (quote.hit.chunk.source, quote.start, quote.end)
-        places = [(c.source, c.start, c.end) for c in self._citations]
-        return 1 + (places.index(place) if place in places else len(places))
+        self._unsupported.append(Sentence(text))
 
     def finish(
         self,

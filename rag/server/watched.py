@@ -77,10 +77,6 @@ class Watched:
         """Its abilities."""
         return self._generator.abilities
 
-    def count(self, content: Content) -> int:
-        """How many tokens a content takes."""
-        return self._generator.count(content)
-
     def submit(
         self,
         messages: Sequence[Message],

@@ -11,7 +11,6 @@ from ingest.errors import EncoderMismatch, IndexMissing, UnknownSource
 from rag import Rag, Unsupported
 from rag.answer import Quote, Usage
 from rag.ground import NOT_FOUND
-from rag.prompt import content_text
 from rag.reader import Reading
 from tests.fakes import FakeEncoder, FakeGenerator, UnwillingGenerator
 
@@ -161,7 +160,7 @@ class NarrowGenerator(FakeGenerator):
         self.room = room
 
     def submit(self, messages, **options):
-        passages = content_text(messages[-1].content).split("</passages>")[0].count("\n[")
+        passages = messages[-1].content.split("</passages>")[0].count("\n[")
         if passages > self.room:
             raise PromptTooLong(f"{passages} passages")
         return super().submit(messages, **options)
@@ -175,7 +174,7 @@ def test_what_documents_say_stands_only_in_the_source_block_of_the_user_turn(ope
     messages, _ = rag.generator.requests[0]
     assert [m.role for m in messages] == ["system", "user"]
     assert "forged" not in messages[0].content
-    block, question = content_text(messages[1].content).split("\n</passages>\n")
+    block, question = messages[1].content.split("\n</passages>\n")
     assert question == "\nQuestion: cache forged"
     lines = block.split("\n")
     assert lines[0] == "<passages>"
@@ -343,10 +342,9 @@ class Random:
     def __init__(self, backbone) -> None:
         self.backbone = backbone
         self.name, self.abilities = backbone.name, backbone.abilities
-        self.context_length, self.count = backbone.context_length, backbone.count
         self.asked = 0
 
-    def submit(self, messages, *, grammar, max_tokens):
+    def submit(self, messages, *, grammar):
         self.asked += 1
         sampling = Sampling(temperature=5, seed=self.asked)
         return self.backbone.submit(messages, grammar=grammar, sampling=sampling, max_tokens=200)
