@@ -35,6 +35,7 @@ DRAFTED = 8  # tokens guessed ahead in one pass
 READER_MARKS = {"<s0>", "<no>"}
 READER = frozenset({"quote", "score"})
 CHATTER = frozenset({"quote", "score", "chat", "schema"})
+WRITER = 1_000_000_000  # parameters that sentences of one's own take: LFM2-1.2B has them, 700M not
 THINKING = ("<think>", "</think>")  # may stand in any text
 END_TOKENS = ("<|im_end|>", "<|endoftext|>")
 
@@ -43,7 +44,8 @@ class Backbone:
     """One loaded checkpoint. Any thread may call any method; one thread of its own does the work.
 
     `name` is what it was loaded by, `context_length` the tokens that prompt and reply share,
-    `abilities` what it was trained for: "quote", "score", "chat", "schema", "tools".
+    `abilities` what it was made for: "quote", "score", "chat", "schema", "tools", and "write" from
+    1.2 billion parameters on.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Backbone:
         *,
         name: str,
         context_length: int,
+        abilities: frozenset[str],
         tokenizer: Tokenizer,
         chat: Chat,
         ends: frozenset[int],
@@ -58,7 +61,7 @@ class Backbone:
     ) -> None:
         self.name = name
         self.context_length = context_length
-        self.abilities = _abilities(tokenizer)
+        self.abilities = abilities
         self._tokenizer = tokenizer
         self._chat = chat
         self._ends = ends
@@ -95,7 +98,7 @@ class Backbone:
         from backbone.cache import Cache
         from backbone.driver import Driver
         from backbone.engine import Engine
-        from backbone.plan import Plan
+        from backbone.plan import Plan, parameters
         from backbone.span import BLOCK, blocks_for
         from backbone.store import PrefixStore, fingerprint
 
@@ -140,6 +143,7 @@ class Backbone:
         backbone = cls(
             name=str(name),
             context_length=min(model.config.context, blocks * BLOCK),
+            abilities=_abilities(tokenizer, parameters(model.config)),
             tokenizer=tokenizer,
             chat=chat,
             ends=_end_ids(folder, tokenizer, model.config.eos),
@@ -312,11 +316,12 @@ def _check_tokens(sampling: Sampling, logprobs: int | None, vocabulary: int) -> 
         raise ValueError(f"logit_bias names token {wrong[0]}; there are {vocabulary}")
 
 
-def _abilities(tokenizer: Tokenizer) -> frozenset[str]:
-    """What a checkpoint was trained for, by the special tokens it has."""
+def _abilities(tokenizer: Tokenizer, parameters: int) -> frozenset[str]:
+    """What a checkpoint was made for, by the special tokens it has, and by its size."""
     if tokenizer.added.keys() >= READER_MARKS:
         return READER
-    return CHATTER | {"tools"} if tokenizer.added.keys() >= CALL_TOKENS else CHATTER
+    calls = {"tools"} if tokenizer.added.keys() >= CALL_TOKENS else set()
+    return CHATTER | calls | ({"write"} if parameters >= WRITER else set())
 
 
 def _end_ids(folder: Path, tokenizer: Tokenizer, declared: tuple[int, ...]) -> frozenset[int]:

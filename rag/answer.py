@@ -38,11 +38,15 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A piece of the answer's text, with the numbers of the citations that support it."""
+    """A piece of the answer's text, with the numbers of the citations that support it.
+
+    `doubt` says why they may not, where `supported` is false.
+    """
 
     text: str
     citations: tuple[int, ...] = ()
     supported: bool = False
+    doubt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From passages to an answer: a generator that can chat quotes, one that only quotes points.
+"""From passages to an answer: a generator writes sentences, quotes, or points, as it is able.
 
 Each way is a generator function that yields the sentences as they are checked and returns the
 Answer. Knows neither how the passages were found nor the wording of a prompt.
@@ -7,21 +7,77 @@ Answer. Knows neither how the passages were found nor the wording of a prompt.
 from __future__ import annotations
 
 from collections import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from backbone.errors import PromptTooLong
-from backbone.request import Stream
+from backbone.request import Message, Stream
 from ingest.document import Hit
 from rag.answer import Answer, Sentence, Usage
 from rag.draft import Draft
 from rag.question import Question
 
 if TYPE_CHECKING:
+    from backbone.grammar import Grammar
     from ingest.encode import Encoder
     from rag.generator import Generator
     from rag.ground import Passage
     from rag.reader import Reading
+
+REPLY = 768  # tokens of an answer, at most; a quarter of a small context
+FRAME = 32  # tokens of a chat template around two turns, with some to spare
+LEAST = 40  # characters of an only passage, below which its prompt is given up
+
+
+def prompted(
+    question: Question,
+    hits: Sequence[Hit],
+    *,
+    generator: Generator,
+    encoder: Callable[[], Encoder],
+) -> list[Message]:
+    """The messages that the first request of an answer would send; nothing is generated.
+
+    `encoder` gives the built-in one, for a generator that points. With a schema that is asked in
+    several requests this is the prompt for the question itself.
+    """
+    if "chat" not in generator.abilities:
+        from rag.reader import prompt
+
+        return prompt(question.text, hits, encoder=encoder())
+    return _asking(question, generator).messages(_fitted(question, hits, generator))
+
+
+def by_writing(
+    draft: Draft, question: Question, hits: Sequence[Hit], *, generator: Generator
+) -> abc.Generator[Sentence, None, Answer]:
+    """Let a generator write sentences, each after quotes that a grammar keeps verbatim.
+
+    A sentence that its quotes do not support is flagged, or left out when that is to be `strict`.
+    """
+    from rag.written import read_written
+
+    stream, passages = _submit_fitting(question, hits, generator)
+    try:
+        for said in read_written(stream, passages, held=_is_held(generator)):
+            if isinstance(said, str):
+                draft.leave_out(said)
+                continue
+            doubt = _doubt(said.text, [" ".join(quote.text.split()) for quote in said.quotes])
+            if doubt and question.strict:
+                draft.leave_out(said.text, doubt)
+            elif sentence := draft.say(said.text, said.quotes, doubt=doubt):
+                yield sentence
+    finally:
+        stream.cancel()
+    completion = stream.result()
+    return draft.finish(
+        hits=[p.hit for p in passages],
+        model=generator.name,
+        usage=Usage(completion.prompt_tokens, completion.completion_tokens),
+    )
 
 
 def by_quoting(
@@ -33,16 +89,12 @@ def by_quoting(
     An object under a schema is then written from the quotes.
     """
     from rag import schema as objects
-    from rag.ground import MAX_QUOTES, read_claims, read_quotes
+    from rag.ground import read_claims, read_quotes
 
-    held = "quote" in generator.abilities
-    asked, most, schema = question.text, MAX_QUOTES, question.schema
-    if schema is not None:
-        asked, most = objects.wanted(asked, schema)
-    stream, passages = _submit_fitting(generator, asked, hits, most=most)
+    stream, passages = _submit_fitting(question, hits, generator)
     quotes = []
     try:
-        for quote in (read_quotes if held else read_claims)(stream, passages):
+        for quote in (read_quotes if _is_held(generator) else read_claims)(stream, passages):
             if isinstance(quote, str):
                 draft.leave_out(quote)
                 continue
@@ -54,8 +106,8 @@ def by_quoting(
         stream.cancel()
     completion = stream.result()
     data, more = None, Usage()
-    if schema is not None and quotes:
-        data, more = objects.write(draft, schema, quotes, generator)
+    if question.schema is not None and quotes:
+        data, more = objects.write(draft, question.schema, quotes, generator)
     return draft.finish(
         hits=[p.hit for p in passages],
         model=generator.name,
@@ -97,23 +149,97 @@ def by_reading(
     )
 
 
-def _submit_fitting(
-    generator: Generator, question: str, hits: Sequence[Hit], *, most: int
-) -> tuple[Stream, list[Passage]]:
-    """Ask for quotes out of as many of the passages, the best first, as the context holds."""
-    from rag.ground import number_passages, quote_grammar
-    from rag.prompt import quoting_messages
+def writes(question: Question, generator: Generator) -> bool:
+    """Whether this generator answers this question in sentences of its own."""
+    return "write" in generator.abilities and question.schema is None
 
-    passages = number_passages(hits)
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """How passages are asked for an answer: the prompt, and the grammar of the reply, if any."""
+
+    messages: Callable[[Sequence[Passage]], list[Message]]
+    grammar: Callable[[Sequence[Passage]], Grammar | None]
+
+
+def _asking(question: Question, generator: Generator) -> _Asking:
+    """To write sentences, or to quote: by what the generator can, and whether an object is due."""
+    from rag import prompt, written
+    from rag.ground import MAX_QUOTES, quote_grammar
+    from rag.layouts import layout_for
+    from rag.schema import wanted
+
+    held, layout = _is_held(generator), layout_for(generator.name)
+    if writes(question, generator):
+        messages = partial(
+            prompt.writing_messages,
+            question.text,
+            history=question.history,
+            layout=layout,
+            held=held,
+        )
+        return _Asking(messages, written.sentence_grammar if held else _free)
+    text, most = question.text, MAX_QUOTES
+    if question.schema is not None:
+        text, most = wanted(text, question.schema)
+    messages = partial(prompt.quoting_messages, text, most=most, layout=layout)
+    return _Asking(messages, partial(quote_grammar, most=most) if held else _free)
+
+
+def _submit_fitting(
+    question: Question, hits: Sequence[Hit], generator: Generator
+) -> tuple[Stream, list[Passage]]:
+    """Ask with as many of the passages, the best first, as the context holds.
+
+    A generator that cannot count well says so, and then there are fewer, and the last one shorter.
+    """
+    asking, passages = _asking(question, generator), _fitted(question, hits, generator)
     while True:
-        held = "quote" in generator.abilities
-        grammar = quote_grammar(passages, most=most) if held else None
-        messages = quoting_messages(question, passages, most=most)
+        messages, grammar = asking.messages(passages), asking.grammar(passages)
         try:
-            stream = generator.submit(messages, grammar=grammar)
+            return generator.submit(messages, grammar=grammar, max_tokens=REPLY), passages
         except PromptTooLong:
-            if len(passages) == 1:
+            passages = _fewer(passages)
+            if not passages:
                 raise
-            passages.pop()
-        else:
-            return stream, passages
+
+
+def _fitted(question: Question, hits: Sequence[Hit], generator: Generator) -> list[Passage]:
+    """The passages that fit beside everything else that is said, and the reply."""
+    from rag.ground import number_passages
+    from rag.layouts import layout_for
+    from rag.prompt import fitting
+
+    bare = _asking(question, generator).messages([])
+    room = generator.context_length - min(REPLY, generator.context_length // 4) - FRAME
+    room -= sum(generator.count(message.content) for message in bare)
+    layout = layout_for(generator.name)
+    return fitting(number_passages(hits), room=room, count=generator.count, layout=layout)
+
+
+def _fewer(passages: Sequence[Passage]) -> list[Passage]:
+    """Without the last passage, or half of the only one; none when that is too little."""
+    from rag.prompt import shortened
+
+    if len(passages) > 1:
+        return list(passages[:-1])
+    half = len(passages[0].text) // 2
+    return [shortened(passages[0], lambda p: len(p.text) <= half)] if half >= LEAST else []
+
+
+def _is_held(generator: Generator) -> bool:
+    """Whether it keeps to a grammar; what another says is checked afterwards."""
+    return "quote" in generator.abilities
+
+
+def _free(passages: Sequence[Passage]) -> None:
+    """No grammar."""
+
+
+def _doubt(sentence: str, quotes: Sequence[str]) -> str | None:
+    """Why these quotes do not support a sentence, or None."""
+    from rag.values import numbers
+
+    given = {number.value for quote in quotes for number in numbers(quote)}
+    missing = [n for n in numbers(sentence) if n.value not in given]
+    return "it has a number that its quotes do not have" if missing else None

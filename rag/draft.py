@@ -85,8 +85,13 @@ class Draft:
         """Seconds since the question came."""
         return perf_counter() - self._started
 
-    def say(self, text: str, quotes: Sequence[Quote]) -> Sentence | None:
-        """Add a sentence with the quotes behind it; None when no quote stands the check."""
+    def say(
+        self, text: str, quotes: Sequence[Quote], *, doubt: str | None = None
+    ) -> Sentence | None:
+        """Add a sentence with the quotes behind it; None when no quote stands the check.
+
+        `doubt` says why they may not support it. A quote that was cited before keeps its number.
+        """
         numbers = []
         for quote in quotes:
             try:
@@ -94,21 +99,28 @@ class Draft:
             except IngestError as error:  # it was removed while the question was answered
                 _log.warning("left out, since its document cannot be read: %s", error)
                 continue
-            citation = cite(len(self._citations) + 1, quote, document)
+            citation = cite(self._number(quote), quote, document)
             if citation:
-                self._citations.append(citation)
+                if citation.number > len(self._citations):
+                    self._citations.append(citation)
                 numbers.append(citation.number)
         if not numbers:
             return None
         if self._first is None:
             self._first = self.clock()
-        sentence = Sentence(text, tuple(numbers), supported=True)
+        sentence = Sentence(text, tuple(numbers), supported=doubt is None, doubt=doubt)
         self._sentences.append(sentence)
         return sentence
 
-    def leave_out(self, text: str) -> None:
+    def leave_out(self, text: str, doubt: str | None = None) -> None:
         """Note words that no document holds: `sentences` ends with them, `text` is without."""
-        self._unsupported.append(Sentence(text))
+        self._unsupported.append(Sentence(text, doubt=doubt))
+
+    def _number(self, quote: Quote) -> int:
+        """The number of a quote: that of the same place, if it was cited before."""
+        place = (quote.hit.chunk.source, quote.start, quote.end)
+        places = [(c.source, c.start, c.end) for c in self._citations]
+        return 1 + (places.index(place) if place in places else len(places))
 
     def finish(
         self,

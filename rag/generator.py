@@ -23,8 +23,9 @@ BUILTIN = "builtin"
 class Generator(Protocol):
     """What writes: the embedded model, or anything that keeps this contract.
 
-    `abilities` are out of "quote" (keeps to a grammar of quotes), "chat", "tools", "schema" and
-    "score"; answering takes "chat", or "quote" with "score".
+    `abilities` are out of "quote" (keeps to a grammar of quotes), "chat", "write" (chats, and well
+    enough for sentences of its own), "tools", "schema" and "score"; answering takes "chat", or
+    "quote" with "score".
     """
 
     @property
@@ -38,6 +39,9 @@ class Generator(Protocol):
     @property
     def abilities(self) -> frozenset[str]:
         """What it can be asked for."""
+
+    def count(self, content: Content) -> int:
+        """How many tokens a content takes inside a prompt, as near as can be told."""
 
     def submit(
         self,

@@ -1,9 +1,9 @@
 """Verbatim quotes out of numbered passages: what a generator may write, and reading what it wrote.
 
 A reply is up to `MAX_QUOTES` lines of the form `[n] "quote"`, or the single line `NOT FOUND`. A
-passage is shown with each run of white space as one space, so a quote never holds a line break, and
-a quotation mark inside a quote cannot end it: the end of the line does. A model on a server cannot
-be held to that; what it says is looked up instead. Knows no model and none of the wording.
+passage is shown on one line (`shown`), so a quote never holds a line break, and a quotation mark
+inside a quote cannot end it: the end of the line does. A model on a server cannot be held to that;
+what it says is looked up instead. Knows no model and none of the wording.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from backbone.grammar import Grammar, cut
 from backbone.grammar import quote as verbatim
 from ingest.document import Document, Hit
 from rag.answer import Citation, Quote
+from rag.shown import LOOKALIKES, show
 
 NOT_FOUND = "NOT FOUND"
 MAX_QUOTES = 3
@@ -25,12 +26,13 @@ _LINE = re.compile(r'\[(\d{1,4})\] ?"(.*)', re.DOTALL)
 # No space at the ends of a quote, and a letter or a number in it.
 _SENSIBLE = r"/[^ ](.*[^ ])?/ & /.*[\p{L}\p{N}].*/"
 # A claim of a model that no grammar held: a source mark, and words between any quotation marks.
-_MARK = re.compile(r'(?:[-*•]\s*|\d{1,3}\.\s+)?\[\d{1,4}\]\s*[:—–-]?\s*["“„«]')
+MARK = re.compile(r'(?:[-*•]\s*|\d{1,3}\.\s+)?\[\d{1,4}\]\s*[:—–-]?\s*["“„«]')
 _CLAIM = re.compile(
     r'(?:[-*•]\s*|\d{1,3}\.\s+)?\[(\d{1,4})\]\s*[:—–-]?\s*["“„«]\s*(.*?)\s*["”“»]?[.,;]?'
 )
 # One character for one, so that offsets stay.
 _PLAIN = str.maketrans("‘’‚‛“”„‟«»‐‑‒–—−", "'" * 4 + '"' * 6 + "-" * 6)
+_PLAIN |= str.maketrans("".join(LOOKALIKES.values()), "".join(LOOKALIKES))
 _TELLING = 20  # characters that are no accident when another passage than the named has them
 _log = logging.getLogger(__name__)
 
@@ -57,40 +59,38 @@ class Passage:
         return Quote(self.hit, start, end, self.hit.chunk.text[start - origin : end - origin])
 
 
-def flatten(text: str) -> tuple[str, list[int]]:
-    """A text with each run of white space as one space, and where each character was."""
-    flat: list[str] = []
-    places: list[int] = []
-    for word in re.finditer(r"\S+", text):
-        if flat:
-            flat.append(" ")
-            places.append(word.start() - 1)
-        flat.append(word.group())
-        places.extend(range(*word.span()))
-    return "".join(flat), places
-
-
 def number_passages(hits: Iterable[Hit]) -> list[Passage]:
     """The hits as passages numbered from 1."""
     passages = []
     for number, hit in enumerate(hits, start=1):
-        text, places = flatten(hit.chunk.text)
+        text, places = show(hit.chunk.text)
         passages.append(Passage(number, hit, text, tuple(hit.chunk.start + i for i in places)))
     return passages
 
 
 def quote_grammar(passages: Sequence[Passage], *, most: int = MAX_QUOTES) -> Grammar:
     """Exactly the replies that quote these passages, each under its own number, and `NOT FOUND`."""
-    shown = [p for p in passages if any(c.isalnum() for c in p.text)]
-    lines = f' | line ("\\n" line)~0..{most - 1}' if shown else ""
-    rules = [f'start: "{NOT_FOUND}"{lines}']
+    shown = quotable(passages)
+    rules = [f'start: "{NOT_FOUND}"']
     if shown:
+        rules[0] += f' | line ("\\n" line)~0..{most - 1}'
         rules.append("line: " + " | ".join(f"L{p.number}" for p in shown))
-    for p in shown:
+    return Grammar("\n".join([*rules, *quote_rules(shown)]))
+
+
+def quotable(passages: Sequence[Passage]) -> list[Passage]:
+    """Those of the passages that hold a letter or a digit."""
+    return [p for p in passages if any(c.isalnum() for c in p.text)]
+
+
+def quote_rules(passages: Sequence[Passage]) -> list[str]:
+    """A Lark terminal `L1`, `L2`, … for a line that quotes each passage."""
+    rules = []
+    for p in passages:
         # One terminal (capitals), or a quotation mark in a quote would be taken for its end.
         rules.append(rf'L{p.number}: "[{p.number}] \"" Q{p.number} "\""')
         rules.append(f"Q{p.number}: {verbatim([p.text])} & {_SENSIBLE}")
-    return Grammar("\n".join(rules))
+    return rules
 
 
 def read_quotes(pieces: Iterable[str], passages: Sequence[Passage]) -> Iterator[Quote]:
@@ -100,10 +100,10 @@ def read_quotes(pieces: Iterable[str], passages: Sequence[Passage]) -> Iterator[
     Quotes that repeat an earlier one are left out too.
     """
     seen: set[tuple[str, int, int]] = set()
-    for line in _lines(pieces):
+    for line in lines_of(pieces):
         if line == NOT_FOUND:
             continue
-        quote = _read_line(line, passages)
+        quote = read_line(line, passages)
         if quote is None:
             _log.warning("left out, since the passage it names does not hold it: %s", line)
             continue
@@ -121,13 +121,8 @@ def read_claims(pieces: Iterable[str], passages: Sequence[Passage]) -> Iterator[
     one space and a typographic quotation mark or dash as its plain form; nothing else is forgiven.
     """
     seen: set[tuple[str, int, int]] = set()
-    thinking = False
-    for line in _lines(pieces):
-        thinking = (thinking or line.startswith("<think>")) and "</think>" not in line
-        said = " ".join(line.rpartition("</think>")[2].split())
-        if thinking or said.strip("*_`. ") == NOT_FOUND or not any(c.isalnum() for c in said):
-            continue
-        for claim in _claims(said, passages):
+    for line in spoken(pieces):
+        for claim in claims_in(line, passages):
             if isinstance(claim, str):
                 yield claim
                 continue
@@ -135,6 +130,17 @@ def read_claims(pieces: Iterable[str], passages: Sequence[Passage]) -> Iterator[
             if place not in seen:
                 seen.add(place)
                 yield claim
+
+
+def spoken(pieces: Iterable[str]) -> Iterator[str]:
+    """The lines of a reply that no grammar held which say something; thoughts do not."""
+    thinking = False
+    for line in lines_of(pieces):
+        thinking = (thinking or line.startswith("<think>")) and "</think>" not in line
+        said = " ".join(line.rpartition("</think>")[2].split())
+        if thinking or said.strip("*_`. ") == NOT_FOUND or not any(c.isalnum() for c in said):
+            continue
+        yield said
 
 
 def cite(number: int, quote: Quote, document: Document) -> Citation | None:
@@ -156,7 +162,7 @@ def cite(number: int, quote: Quote, document: Document) -> Citation | None:
     )
 
 
-def _lines(pieces: Iterable[str]) -> Iterator[str]:
+def lines_of(pieces: Iterable[str]) -> Iterator[str]:
     """The non-empty lines of a text that comes in pieces."""
     rest = ""
     for piece in pieces:
@@ -166,11 +172,11 @@ def _lines(pieces: Iterable[str]) -> Iterator[str]:
         yield rest.strip()
 
 
-def _claims(line: str, passages: Sequence[Passage]) -> list[Quote | str]:
+def claims_in(line: str, passages: Sequence[Passage]) -> list[Quote | str]:
     """What one line quotes, as one quote if it is one, else each between two source marks."""
     if quote := _look_up(line, passages):
         return [quote]
-    starts = [mark.start() for mark in _MARK.finditer(line)] or [0]
+    starts = [mark.start() for mark in MARK.finditer(line)] or [0]
     parts = [line[a:b].strip() for a, b in zip(starts, [*starts[1:], len(line)], strict=True)]
     return [_look_up(part, passages) or part for part in parts]
 
@@ -191,7 +197,8 @@ def _look_up(claim: str, passages: Sequence[Passage]) -> Quote | None:
     return None
 
 
-def _read_line(line: str, passages: Sequence[Passage]) -> Quote | None:
+def read_line(line: str, passages: Sequence[Passage]) -> Quote | None:
+    """The quote in a line that a grammar held, maybe cut by the token limit; else None."""
     match = _LINE.fullmatch(line)
     if match is None or not 1 <= int(match[1]) <= len(passages):
         return None

@@ -229,6 +229,28 @@ class Rag:
         asked = Question(question, k=k, where=where, schema=schema)
         return AnswerStream(self._answer(asked))
 
+    def prompt(
+        self,
+        question: str,
+        *,
+        k: int = 6,
+        schema: Schema | None = None,
+        where: str | None = None,
+    ) -> list[Message]:
+        """What `ask` would send to the generator first; nothing is generated.
+
+        Empty when nothing is found, since no generator is asked then.
+        """
+        from rag.answering import prompted
+
+        asked = Question(question, k=k, where=where, schema=schema)
+        hits = self.search(question, k=k, where=where)
+        if not hits:
+            return []
+        return prompted(
+            asked, hits, generator=self.generator, encoder=lambda: self._reading_encoder
+        )
+
     def documents(self) -> list[DocumentInfo]:
         """What is in the index, by source."""
         return self._index.documents()
@@ -267,7 +289,7 @@ class Rag:
         return self._index.remove(sources)
 
     def _answer(self, question: Question) -> abc.Generator[Sentence, None, Answer]:
-        from rag.answering import by_quoting, by_reading
+        from rag.answering import by_quoting, by_reading, by_writing, writes
 
         generator = self.generator
         if question.schema is not None:
@@ -279,6 +301,8 @@ class Rag:
         draft.retrieved = draft.clock()
         if not hits:
             return draft.finish(reason="nothing_found")
+        if writes(question, generator):
+            return (yield from by_writing(draft, question, hits, generator=generator))
         if "chat" in generator.abilities:
             return (yield from by_quoting(draft, question, hits, generator=generator))
         encoder = self._reading_encoder

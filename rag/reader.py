@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backbone.request import Message
 from ingest.document import Hit
 from rag.answer import Quote, Reason, Usage
 from rag.reader_prompt import NOTHING, choose, closing, message
@@ -135,29 +136,45 @@ def read(
     return Reading(candidate.text, (quote,), confidence, True, None)
 
 
+def prompt(question: str, hits: Sequence[Hit], *, encoder: Encoder) -> list[Message]:
+    """What `read` shows the generator; nothing, where the hits hold no sentence."""
+    chosen, _ = _chosen(question, hits, encoder)
+    headings = [hit.chunk.heading for hit in hits]
+    return [message(question, chosen, headings)] if chosen else []
+
+
 def weigh(
     generator: Generator, question: str, hits: Sequence[Hit], *, encoder: Encoder
 ) -> Evidence:
     """Everything that the decision rests on; the generator runs once."""
-    passages = [hit.chunk.text for hit in hits]
-    headings = [hit.chunk.heading for hit in hits]
-    ranked = rank(question, passages, headings)
-    if not ranked:
+    chosen, cosines = _chosen(question, hits, encoder)
+    if not chosen:
         return Evidence((), (), ())
+    marks = [*map(closing, range(len(chosen))), NOTHING]
+    asked = message(question, chosen, [hit.chunk.heading for hit in hits])
+    scores = generator.score([asked], [(mark,) for mark in marks])
+    signals = tuple(
+        (score, c.overlap, cosine, hits[c.passage].score)
+        for c, cosine, score in zip(chosen, cosines, scores, strict=False)
+    )
+    support = _support(hits, signals, scores[-1])
+    return Evidence(tuple(chosen), signals, support, paired=paired(question))
+
+
+def _chosen(
+    question: str, hits: Sequence[Hit], encoder: Encoder
+) -> tuple[list[Candidate], list[float]]:
+    """The sentences for the prompt, in reading order, and the cosine of each to the question."""
+    passages = [hit.chunk.text for hit in hits]
+    ranked = rank(question, passages, [hit.chunk.heading for hit in hits])
+    if not ranked:
+        return [], []
     query = encoder.encode_queries([question])[0]
     near = encoder.encode_documents([c.text for c in ranked]) @ query
     cosines = {id(c): float(x) for c, x in zip(ranked, near, strict=True)}
     ranked.sort(key=lambda c: -(c.overlap + _NEARNESS * cosines[id(c)]))
     chosen = choose(ranked)
-    marks = [*map(closing, range(len(chosen))), NOTHING]
-    prompt = message(question, chosen, headings)
-    scores = generator.score([prompt], [(mark,) for mark in marks])
-    signals = tuple(
-        (score, c.overlap, cosines[id(c)], hits[c.passage].score)
-        for c, score in zip(chosen, scores, strict=False)
-    )
-    support = _support(hits, signals, scores[-1])
-    return Evidence(tuple(chosen), signals, support, paired=paired(question))
+    return chosen, [cosines[id(c)] for c in chosen]
 
 
 def _support(

@@ -38,6 +38,7 @@ CONNECT = 10.0  # seconds to reach the server
 SILENCE = 300.0  # seconds that it may say nothing: it may be reading a long prompt
 RETRIES = 2  # after refused connections, time-outs, 429 and 5xx
 _LETTERS = 200  # characters of text and of calls that no token comes near on the average
+_BYTES = 3  # of UTF-8 that a token has at the least, on the average, in any of many languages
 ASSUMED_CONTEXT = 32_768  # tokens, where the server does not say
 _TOO_LONG = re.compile(r"context.{0,30}(length|window|size)|too (long|many tokens)", re.I | re.S)
 
@@ -92,7 +93,7 @@ class RemoteGenerator:
     `submit` returns when the server has taken the request, so what it refuses is raised there.
     """
 
-    abilities = frozenset({"chat", "tools", "schema"})
+    abilities = frozenset({"chat", "write", "tools", "schema"})
 
     def __init__(self, client: Any, address: Address) -> None:
         self.name = str(address)
@@ -147,6 +148,11 @@ class RemoteGenerator:
                 if isinstance(facts.get(key), int) and facts[key] > 0:
                     return int(facts[key])
         return ASSUMED_CONTEXT
+
+    def count(self, content: Content) -> int:
+        """About how many tokens a content takes: its tokenizer is not here."""
+        parts = (content,) if isinstance(content, str) else content
+        return sum(len(str(part).encode()) // _BYTES + 1 for part in parts)
 
     def submit(
         self,

@@ -55,6 +55,11 @@ class FakeGenerator:
         self.abilities = frozenset(abilities)
         self.requests: list[tuple[list[Message], Grammar | None]] = []
 
+    def count(self, content: Content) -> int:
+        """A token a word."""
+        parts = (content,) if isinstance(content, str) else content
+        return sum(len(str(part).split()) for part in parts)
+
     def submit(
         self,
         messages: Sequence[Message],

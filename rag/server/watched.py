@@ -77,6 +77,10 @@ class Watched:
         """Its abilities."""
         return self._generator.abilities
 
+    def count(self, content: Content) -> int:
+        """How many tokens a content takes."""
+        return self._generator.count(content)
+
     def submit(
         self,
         messages: Sequence[Message],

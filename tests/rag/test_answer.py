@@ -49,7 +49,7 @@ def test_an_answer_as_json_has_exactly_the_agreed_shape():
                 "score": 0.71,
             }
         ],
-        "sentences": [{"text": "12 KB.", "citations": [1], "supported": True}],
+        "sentences": [{"text": "12 KB.", "citations": [1], "supported": True, "doubt": None}],
         "conflicts": [],
         "reason": None,
         "data": None,

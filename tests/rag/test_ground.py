@@ -3,8 +3,6 @@
 import logging
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ingest.document import Chunk, Document, Heading, Hit
 from rag.answer import Quote
@@ -12,7 +10,6 @@ from rag.ground import (
     MAX_QUOTES,
     NOT_FOUND,
     cite,
-    flatten,
     number_passages,
     quote_grammar,
     read_quotes,
@@ -39,16 +36,6 @@ def hit(text: str, source: str = "a.txt", start: int = 0) -> Hit:
 
 def passages(*texts: str):
     return number_passages(hit(text, f"{n}.txt") for n, text in enumerate(texts, start=1))
-
-
-@given(st.text())
-def test_flattened_text_is_on_one_line_and_knows_where_each_character_was(text):
-    flat, places = flatten(text)
-    assert flat == " ".join(text.split())
-    assert len(places) == len(flat)
-    assert all(
-        text[p] == c or (c == " " and text[p].isspace()) for c, p in zip(flat, places, strict=True)
-    )
 
 
 def test_a_quote_is_found_where_it_stands_in_the_document():

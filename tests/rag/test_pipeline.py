@@ -11,6 +11,7 @@ from ingest.errors import EncoderMismatch, IndexMissing, UnknownSource
 from rag import Rag, Unsupported
 from rag.answer import Quote, Usage
 from rag.ground import NOT_FOUND
+from rag.prompt import content_text
 from rag.reader import Reading
 from tests.fakes import FakeEncoder, FakeGenerator, UnwillingGenerator
 
@@ -160,7 +161,7 @@ class NarrowGenerator(FakeGenerator):
         self.room = room
 
     def submit(self, messages, **options):
-        passages = messages[-1].content.split("</passages>")[0].count("\n[")
+        passages = content_text(messages[-1].content).split("</passages>")[0].count("\n[")
         if passages > self.room:
             raise PromptTooLong(f"{passages} passages")
         return super().submit(messages, **options)
@@ -174,7 +175,7 @@ def test_what_documents_say_stands_only_in_the_source_block_of_the_user_turn(ope
     messages, _ = rag.generator.requests[0]
     assert [m.role for m in messages] == ["system", "user"]
     assert "forged" not in messages[0].content
-    block, question = messages[1].content.split("\n</passages>\n")
+    block, question = content_text(messages[1].content).split("\n</passages>\n")
     assert question == "\nQuestion: cache forged"
     lines = block.split("\n")
     assert lines[0] == "<passages>"
@@ -342,9 +343,10 @@ class Random:
     def __init__(self, backbone) -> None:
         self.backbone = backbone
         self.name, self.abilities = backbone.name, backbone.abilities
+        self.context_length, self.count = backbone.context_length, backbone.count
         self.asked = 0
 
-    def submit(self, messages, *, grammar):
+    def submit(self, messages, *, grammar, max_tokens):
         self.asked += 1
         sampling = Sampling(temperature=5, seed=self.asked)
         return self.backbone.submit(messages, grammar=grammar, sampling=sampling, max_tokens=200)

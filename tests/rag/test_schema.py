@@ -10,6 +10,7 @@ from backbone.errors import GrammarError
 from rag.answer import Quote, Usage
 from rag.errors import SchemaError, Unsupported
 from rag.ground import NOT_FOUND
+from rag.prompt import content_text
 from rag.reader import Reading
 from rag.schema import supported
 from tests.fakes import FakeEncoder, FakeGenerator
@@ -143,8 +144,8 @@ def test_a_chatting_generator_quotes_first_and_then_writes_the_object(chatting):
     ]
     check(rag, answer, SCHEMA)
     (first, _), (second, grammar) = rag.generator.requests
-    assert "(wanted: cache: cache; inside; color: color" in first[1].content
-    assert "[1] 12 KB per token." in second[1].content and grammar is not None
+    assert "(wanted: cache: cache; inside; color: color" in content_text(first[1].content)
+    assert "[1] 12 KB per token." in content_text(second[1].content) and grammar is not None
     assert answer.usage.prompt_tokens == 20
 
 
