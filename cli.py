@@ -542,6 +542,8 @@ def print_sources(answer: Answer) -> None:
     for sentence in answer.sentences:
         if not sentence.supported:
             note(f"left out, since no passage holds it: {one_line(sentence.text)[:200]}")
+    for remark in answer.notes:
+        note(one_line(remark))
     if answer.reason:
         note(REASONS[answer.reason])
         for hit in answer.hits[:NEAREST]:

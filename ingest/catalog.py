@@ -19,11 +19,13 @@ from typing import Any
 from ingest.database import Database
 from ingest.document import Chunk, Document, Heading
 from ingest.errors import IndexFault, IndexMissing, UnknownSource
+from ingest.migrate import OLDER, migrate
 from ingest.sources import Skipped
 from ingest.where import Where
 
-FORMAT = 1  # of the tables below; raise it with every change to them
+FORMAT = 2  # of the tables below; raise it with every change to them
 NAME = "catalog.sqlite"
+_ABOUT = "source, date, retrieved, text"  # of a chunk's document
 _BATCH = 500  # parameters in one statement
 
 _SCHEMA = """
@@ -35,7 +37,8 @@ CREATE TABLE files (
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY AUTOINCREMENT, first INTEGER NOT NULL, chunks INTEGER NOT NULL,
     source TEXT NOT NULL UNIQUE, file TEXT NOT NULL, digest TEXT NOT NULL,
-    media_type TEXT NOT NULL, title TEXT, indexed_at TEXT NOT NULL, characters INTEGER NOT NULL,
+    media_type TEXT NOT NULL, title TEXT, date TEXT, retrieved TEXT, indexed_at TEXT NOT NULL,
+    characters INTEGER NOT NULL,
     page_count INTEGER NOT NULL, pages TEXT NOT NULL, headings TEXT NOT NULL, text TEXT NOT NULL
 );
 CREATE INDEX documents_by_file ON documents (file);
@@ -51,7 +54,10 @@ CREATE TABLE removed (generation INTEGER NOT NULL, first INTEGER NOT NULL, chunk
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """What the index knows of a document without its text. `indexed_at` is ISO 8601, UTC."""
+    """What the index knows of a document without its text. `indexed_at` is ISO 8601, UTC.
+
+    `date` and `retrieved` are the document's own (see `Document`).
+    """
 
     source: str
     digest: str
@@ -61,6 +67,8 @@ class DocumentInfo:
     chunks: int
     pages: int
     indexed_at: str
+    date: str | None = None
+    retrieved: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,9 @@ class Catalog:
             catalog.close()  # a first run was killed before it had committed anything
             raise _missing(folder)
         found = catalog.meta("format")
-        if found != str(FORMAT):
+        if found in OLDER:
+            migrate(catalog._database)
+        elif found != str(FORMAT):
             catalog.close()
             raise IndexFault(
                 f"the index in {folder} has format {found} and this version reads {FORMAT}: "
@@ -147,7 +157,10 @@ class Catalog:
 
     def documents(self) -> list[DocumentInfo]:
         """All documents, by source."""
-        columns = "source, digest, media_type, title, characters, chunks, page_count, indexed_at"
+        columns = (
+            "source, digest, media_type, title, characters, chunks, page_count, indexed_at, date, "
+            "retrieved"
+        )
         return [
             DocumentInfo(*row)
             for row in self._database.rows(f"SELECT {columns} FROM documents ORDER BY source")
@@ -155,13 +168,17 @@ class Catalog:
 
     def document(self, source: str) -> Document:
         """A document as it was added. Raises UnknownSource when there is none of that name."""
-        columns = "source, text, digest, media_type, title, pages, headings"
+        columns = "source, text, digest, media_type, title, pages, headings, date, retrieved"
         rows = self._database.rows(f"SELECT {columns} FROM documents WHERE source = ?", (source,))
         if not rows:
             raise UnknownSource(f"the index holds no document {source!r}: `rag status` lists them")
-        source, text, digest, media_type, title, pages, headings = rows[0]
-        marks = tuple(Heading(*heading) for heading in json.loads(headings))
-        return Document(source, text, digest, media_type, title, tuple(json.loads(pages)), marks)
+        source, text, digest, media_type, title, pages, headings, date, retrieved = rows[0]
+        return Document(
+            *(source, text, digest, media_type, title, tuple(json.loads(pages))),
+            headings=tuple(Heading(*heading) for heading in json.loads(headings)),
+            date=date,
+            retrieved=retrieved,
+        )
 
     def files(self) -> dict[str, FileRecord]:
         """What is known of each file that was read, by its name."""
@@ -214,10 +231,10 @@ class Catalog:
             row[0]: row[1:]
             for marks, batch in _batches({row[1] for row in rows})
             for row in self._database.rows(
-                f"SELECT id, source, text FROM documents WHERE id IN ({marks})", batch
+                f"SELECT id, {_ABOUT} FROM documents WHERE id IN ({marks})", batch
             )
         }
-        return {row[0]: _chunk(row[2:], *documents[row[1]]) for row in rows}
+        return {row[0]: _chunk(row[2:], documents[row[1]]) for row in rows}
 
     def chunks_from(self, first: int) -> Iterator[tuple[int, Chunk]]:
         """All chunks with an id of at least `first`, ascending, read a document at a time."""
@@ -226,12 +243,12 @@ class Catalog:
             (first,),
         )
         for document, start, count in documents:
-            source, text = self._database.rows(
-                "SELECT source, text FROM documents WHERE id = ?", (document,)
+            about = self._database.rows(
+                f"SELECT {_ABOUT} FROM documents WHERE id = ?", (document,)
             )[0]
             sql = "SELECT id, start, end, page, heading FROM chunks WHERE id >= ? AND id < ?"
             for row in self._database.rows(sql, (max(first, start), start + count)):
-                yield row[0], _chunk(row[1:], source, text)
+                yield row[0], _chunk(row[1:], about)
 
     def vectors(self, ids: Collection[int]) -> dict[int, bytes]:
         """The stored vectors of these chunks; those that are gone are left out."""
@@ -269,7 +286,7 @@ class Catalog:
             headings = [(h.start, h.level, h.text) for h in document.headings]
             row = (
                 *(start, len(chunks), document.source, file, document.digest),
-                *(document.media_type, document.title),
+                *(document.media_type, document.title, document.date, document.retrieved),
                 *(datetime.now(UTC).isoformat(timespec="seconds"), len(document.text)),
                 *(len(document.pages), json.dumps(document.pages), json.dumps(headings)),
                 document.text,
@@ -372,9 +389,9 @@ def _missing(folder: Path) -> IndexMissing:
     return IndexMissing(f"there is no index in {folder}: make one with `rag index PATH`")
 
 
-def _chunk(row: Sequence[Any], source: str, text: str) -> Chunk:
-    start, end, page, heading = row
-    return Chunk(source, start, end, text[start:end], page, heading)
+def _chunk(row: Sequence[Any], about: Sequence[Any]) -> Chunk:
+    (start, end, page, heading), (source, date, retrieved, text) = row, about
+    return Chunk(source, start, end, text[start:end], page, heading, date, retrieved)
 
 
 def _skips(stored: str) -> tuple[Skipped, ...]:

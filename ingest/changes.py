@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from ingest.catalog import FileRecord
 from ingest.chunk import chunk
@@ -71,19 +72,21 @@ class Reader:
         if known and known.digest == digest:
             record = replace(known, size=size, modified=modified)
             return Reading(source.name, record, skipped=known.skipped)
-        documents, skipped = self._documents(source.name, data)
+        documents, skipped = self._documents(source, data)
         record = FileRecord(source.name, size, modified, digest, skipped)
         return Reading(source.name, record, documents, skipped)
 
     def _documents(
-        self, name: str, data: bytes
+        self, source: Source, data: bytes
     ) -> tuple[tuple[tuple[Document, list[Chunk]], ...], tuple[Skipped, ...]]:
+        name, written = source.name, _written(source)
         documents: list[tuple[Document, list[Chunk]]] = []
         skipped: list[Skipped] = []
         try:
             found = self._workers.extract(data, name, self._passwords, skip=skipped.append)
             for document in found:
                 document.text.encode()  # half of a surrogate pair cannot be stored
+                document = replace(document, date=document.date or written)
                 chunks = chunk(document)
                 if chunks:
                     documents.append((document, chunks))
@@ -95,6 +98,14 @@ class Reader:
             reason = f"could not be read ({type(error).__name__}: {error})"
             return (), (*skipped, Skipped(name, reason))
         return tuple(documents), tuple(skipped)
+
+
+def _written(source: Source) -> str | None:
+    """When a file was last written to, UTC; None of what is no file."""
+    if source.path is None:
+        return None
+    stamp = source.path.stat().st_mtime
+    return datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds")
 
 
 def _state(source: Source) -> tuple[int, int]:

@@ -51,7 +51,18 @@ def chunk(document: Document, *, limit: int = 1000) -> list[Chunk]:
             start += len(text) - len(text.lstrip())
             if text := text.strip():
                 page, above = document.page_at(start), heading.above(start)
-                chunks.append(Chunk(document.source, start, start + len(text), text, page, above))
+                chunks.append(
+                    Chunk(
+                        document.source,
+                        start,
+                        start + len(text),
+                        text,
+                        page,
+                        above,
+                        document.date,
+                        document.retrieved,
+                    )
+                )
     return chunks
 
 

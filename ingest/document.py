@@ -24,7 +24,9 @@ class Document:
 
     `text` is Unicode NFC; every offset anywhere in the product counts its characters. `digest` is
     the SHA-256 of the bytes that were read: the version. `pages` holds the start of each page in
-    `text` (empty when the format has none; page texts are joined by one form feed).
+    `text` (empty when the format has none; page texts are joined by one form feed). `date` is when
+    it was written, as far as it or its file says, and `retrieved` when it was fetched (web pages
+    alone): ISO 8601, a day or a time.
     """
 
     source: str
@@ -34,6 +36,8 @@ class Document:
     title: str | None = None
     pages: tuple[int, ...] = ()
     headings: tuple[Heading, ...] = ()
+    date: str | None = None
+    retrieved: str | None = None
 
     def page_at(self, offset: int) -> int | None:
         """The page (from 1) that holds a character, or None when the format has no pages."""
@@ -53,7 +57,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A span of a document: `document.text[start:end] == text`."""
+    """A span of a document: `document.text[start:end] == text`; its dates are the document's."""
 
     source: str
     start: int
@@ -61,11 +65,23 @@ class Chunk:
     text: str
     page: int | None = None
     heading: str | None = None
+    date: str | None = None
+    retrieved: str | None = None
+
+    @property
+    def url(self) -> str | None:
+        """Where its document is on the web; None for one of a file."""
+        return url_of(self.source)
 
     @property
     def passage(self) -> str:
         """What a chunk is found by: the headings above it and its text."""
         return f"{self.heading}\n{self.text}" if self.heading else self.text
+
+
+def url_of(source: str) -> str | None:
+    """The web address that a source is; None for a file."""
+    return source if source.startswith(("http://", "https://")) else None
 
 
 @dataclass(frozen=True, slots=True)

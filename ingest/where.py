@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 GRAMMAR = (
     "write conditions joined by ' and ': source=GLOB, source!=GLOB, media_type=GLOB, "
-    "media_type!=GLOB, page=N (or != < <= > >=); for example: source=docs/*.pdf and page>=3. "
+    "media_type!=GLOB, page=N, date=YYYY-MM-DD (or != < <= > >=); for example: source=docs/*.pdf "
+    "and page>=3. A date may be a year or a month. "
     'In a GLOB * stands for anything; a value that contains " and " goes in double quotes'
 )
 _AND = re.compile(r'\s+and\s+(?=(?:[^"]*"[^"]*")*[^"]*$)', re.IGNORECASE)  # outside quotes
+_DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
 _CONDITION = re.compile(r"\s*(\w+)\s*(!=|<=|>=|=|<|>)\s*(.+?)\s*", re.DOTALL)
 
 
@@ -47,6 +49,8 @@ def _condition(field: str, operator: str, value: str) -> tuple[str, tuple[str | 
         if not value.isdecimal():
             raise ValueError(f"a page is a number, not {value!r}: {GRAMMAR}")
         return f"c.page {operator} ?", (int(value),)
+    if field == "date":
+        return _dated(operator, value)
     if field not in ("source", "media_type"):
         raise ValueError(f"there is no field {field!r} to filter by: {GRAMMAR}")
     if operator not in ("=", "!="):
@@ -54,3 +58,10 @@ def _condition(field: str, operator: str, value: str) -> tuple[str, tuple[str | 
     # The value itself is also meant: a file may be called `a[1].txt`.
     negation = "NOT " if operator == "!=" else ""
     return f"{negation}(d.{field} = ? OR d.{field} GLOB ?)", (value, value)
+
+
+def _dated(operator: str, value: str) -> tuple[str, tuple[str | int, ...]]:
+    """A year, a month or a day is compared as a whole: `date<=2024` admits all of 2024."""
+    if not _DATE.fullmatch(value):
+        raise ValueError(f"a date is written 2024-03-31, 2024-03 or 2024, not {value!r}: {GRAMMAR}")
+    return f"substr(d.date, 1, {len(value)}) {operator} ?", (value,)

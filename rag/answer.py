@@ -25,7 +25,11 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A verbatim quote: `document.text[start:end] == quote` for the document named by `source`."""
+    """A verbatim quote: `document.text[start:end] == quote` for the document named by `source`.
+
+    `date` is when the document was written, as far as it is known; `url` and `retrieved` are where
+    and when a web page was read. Times are ISO 8601.
+    """
 
     number: int
     quote: str
@@ -34,6 +38,17 @@ class Citation:
     heading: str | None
     start: int
     end: int
+    date: str | None = None
+    url: str | None = None
+    retrieved: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Passages that contradict each other, by their numbers (from 1), with the words that do."""
+
+    passages: tuple[int, ...]
+    quotes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +95,8 @@ class Answer:
     `text` is empty when `answered` is false, and `reason` then says why: no passage was found, none
     of them holds the answer, or none does well enough. `hits` are the passages that were read, the
     best first; `sentences` ends with what a model said that no passage holds, without citations and
-    not in `text`; `conflicts` are groups of passages (numbers from 1) that contradict each other;
-    `data` is the object that a schema asked for.
+    not in `text`; `conflicts` are passages that contradict each other; `data` is the object that a
+    schema asked for; `notes` say what a reader of the answer should know about how it was made.
     """
 
     question: str
@@ -90,9 +105,10 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     hits: tuple[Hit, ...] = ()
     sentences: tuple[Sentence, ...] = ()
-    conflicts: tuple[tuple[int, ...], ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
     reason: Reason | None = None
     data: Any = None
+    notes: tuple[str, ...] = ()
     model: str = ""
     usage: Usage = Usage()
     timings: Timings = Timings()
@@ -106,9 +122,12 @@ class Answer:
             "citations": [asdict(citation) for citation in self.citations],
             "passages": [hit_to_json(hit) for hit in self.hits],
             "sentences": [asdict(s) | {"citations": list(s.citations)} for s in self.sentences],
-            "conflicts": [list(group) for group in self.conflicts],
+            "conflicts": [
+                {"passages": list(c.passages), "quotes": list(c.quotes)} for c in self.conflicts
+            ],
             "reason": self.reason,
             "data": self.data,
+            "notes": list(self.notes),
             "model": self.model,
             "usage": asdict(self.usage),
             "timings": asdict(self.timings),
@@ -126,4 +145,7 @@ def hit_to_json(hit: Hit) -> dict[str, Any]:
         "end": chunk.end,
         "text": chunk.text,
         "score": hit.score,
+        "date": chunk.date,
+        "url": chunk.url,
+        "retrieved": chunk.retrieved,
     }

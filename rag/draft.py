@@ -13,7 +13,7 @@ from typing import Any
 
 from ingest.document import Document, Hit
 from ingest.errors import IngestError
-from rag.answer import Answer, Citation, Quote, Reason, Sentence, Timings, Usage
+from rag.answer import Answer, Citation, Conflict, Quote, Reason, Sentence, Timings, Usage
 from rag.ground import cite
 
 _log = logging.getLogger(__name__)
@@ -80,6 +80,8 @@ class Draft:
         self._sentences: list[Sentence] = []
         self._citations: list[Citation] = []
         self._unsupported: list[Sentence] = []
+        self._conflicts: list[Conflict] = []
+        self._notes: list[str] = []
 
     def clock(self) -> float:
         """Seconds since the question came."""
@@ -116,6 +118,15 @@ class Draft:
         """Note words that no document holds: `sentences` ends with them, `text` is without."""
         self._unsupported.append(Sentence(text, doubt=doubt))
 
+    def disagree(self, conflict: Conflict) -> None:
+        """Note passages that contradict each other."""
+        self._conflicts.append(conflict)
+
+    def note(self, text: str) -> None:
+        """Note something that a reader of the answer should know, once."""
+        if text not in self._notes:
+            self._notes.append(text)
+
     def _number(self, quote: Quote) -> int:
         """The number of a quote: that of the same place, if it was cited before."""
         place = (quote.hit.chunk.source, quote.start, quote.end)
@@ -142,7 +153,9 @@ class Draft:
             hits=tuple(hits),
             sentences=(*self._sentences, *self._unsupported),
             reason=None if self._sentences else reason or "not_in_passages",
+            conflicts=tuple(self._conflicts),
             data=data,
+            notes=tuple(self._notes),
             model=model,
             usage=usage,
             timings=Timings(self.retrieved, first, total),

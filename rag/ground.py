@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from backbone.grammar import Grammar, cut
 from backbone.grammar import quote as verbatim
-from ingest.document import Document, Hit
+from ingest.document import Document, Hit, url_of
 from rag.answer import Citation, Quote
 from rag.shown import LOOKALIKES, show
 
@@ -159,6 +159,9 @@ def cite(number: int, quote: Quote, document: Document) -> Citation | None:
         heading=document.heading_at(quote.start),
         start=quote.start,
         end=quote.end,
+        date=document.date,
+        url=url_of(document.source),
+        retrieved=document.retrieved,
     )
 
 

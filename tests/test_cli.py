@@ -167,7 +167,18 @@ def test_search_shows_places_and_passages(indexed):
 @pytest.mark.parametrize("mode", ["hybrid", "vector", "words"])
 def test_search_as_json_has_exactly_the_agreed_names(indexed, mode):
     [hit, *_] = indexed("search", "annual leave", "--mode", mode, "--json").json
-    assert list(hit) == ["source", "page", "heading", "start", "end", "text", "score"]
+    assert list(hit) == [
+        "source",
+        "page",
+        "heading",
+        "start",
+        "end",
+        "text",
+        "score",
+        "date",
+        "url",
+        "retrieved",
+    ]
     assert hit["source"] == "docs/leave.md"
     assert LEAVE[hit["start"] : hit["end"]] == hit["text"]
     assert 0 <= hit["score"] <= 1

@@ -44,9 +44,10 @@ class AskReply(BaseModel):
     citations: list[dict[str, Any]]
     passages: list[dict[str, Any]]
     sentences: list[dict[str, Any]]
-    conflicts: list[list[int]]
+    conflicts: list[dict[str, Any]]
     reason: str | None
     data: Any
+    notes: list[str]
     model: str
     usage: dict[str, int]
     timings: dict[str, float]

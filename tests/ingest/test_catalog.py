@@ -173,3 +173,38 @@ def test_filters_let_through_what_they_say(catalog, where, expected):
 def test_a_bad_filter_is_refused_with_the_grammar(where):
     with pytest.raises(ValueError, match=r"source=docs/\*\.pdf and page>=3"):
         Where.parse(where)
+
+
+def test_a_document_and_its_chunks_keep_their_dates(catalog):
+    dates = {"date": "2024-03-31T10:00:00+00:00", "retrieved": "2026-01-02T03:04:05+00:00"}
+    made = put(catalog, "https://example.org/a", "one\n\ntwo", **dates)
+    assert catalog.document(made.source) == made
+    info = catalog.documents()[0]
+    assert (info.date, info.retrieved) == tuple(dates.values())
+    chunks = [*all_chunks(catalog).values(), *catalog.chunks(all_chunks(catalog)).values()]
+    assert {(c.date, c.retrieved, c.url) for c in chunks} == {(*dates.values(), made.source)}
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("date>=2024", ["new", "spring", "summer"]),
+        ("date<=2024", ["old", "spring", "summer"]),
+        ("date=2024-03", ["spring"]),
+        ("date>2024-03", ["new", "summer"]),
+        ("date=2024-03-31", ["spring"]),
+        ("date!=2024", ["new", "old"]),
+        ("date>=2024-04 and date<2025", ["summer"]),
+    ],
+)
+def test_filters_compare_dates_as_exactly_as_they_are_written(catalog, where, expected):
+    dates = {"old": "1999", "spring": "2024-03-31T23:59:59+00:00", "summer": "2024-07-01"}
+    for source, date in {**dates, "new": "2025-01-01", "undated": None}.items():
+        put(catalog, source, "text", date=date)
+    found = catalog.chunks(catalog.matching(Where.parse(where))).values()
+    assert sorted(chunk.source for chunk in found) == expected
+
+
+def test_a_filter_that_names_no_date_is_refused():
+    with pytest.raises(ValueError, match="2024-03-31"):
+        Where.parse("date>=yesterday")

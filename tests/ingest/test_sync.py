@@ -96,6 +96,13 @@ def test_every_chunk_is_a_span_of_the_text_that_is_shown(home):
             assert text[hit.chunk.start : hit.chunk.end] == hit.chunk.text
 
 
+def test_a_document_without_a_date_has_that_of_its_file(home):
+    path = home.write("docs/a.md", "Some text.")
+    os.utime(path, (0, 1_700_000_000))
+    home.sync()
+    assert home.index.document("docs/a.md").date == "2023-11-14T22:13:20+00:00"
+
+
 def test_an_edited_file_replaces_its_document(home):
     path = home.write("a.txt", "Cats sleep.")
     home.sync()
