@@ -22,13 +22,17 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a reader finds in one file: its text with pages and headings, and the files in it."""
+    """What a reader finds in one file: its text with pages and headings, and the files in it.
+
+    `date` is when it says that it was written (ISO 8601); None when it does not.
+    """
 
     text: str
     title: str | None = None
     pages: tuple[int, ...] = ()
     headings: tuple[Heading, ...] = ()
     members: tuple[Member, ...] = ()
+    date: str | None = None
 
 
 class Draft:
@@ -62,11 +66,17 @@ class Draft:
         self._pages.append(0 if not self._pages else self._length)
         self._fresh = True
 
-    def content(self, *, title: str | None = None, members: tuple[Member, ...] = ()) -> Content:
+    def content(
+        self,
+        *,
+        title: str | None = None,
+        members: tuple[Member, ...] = (),
+        date: str | None = None,
+    ) -> Content:
         """What was written, as a value."""
         title = " ".join(tidy(title or "").split()) or None
         headings = tuple(self._headings)
-        return Content("".join(self._parts), title, tuple(self._pages), headings, members)
+        return Content("".join(self._parts), title, tuple(self._pages), headings, members, date)
 
     def _write(self, text: str) -> None:
         self._parts.append(text)

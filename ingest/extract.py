@@ -9,7 +9,7 @@ import contextlib
 import csv
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest import markdown, plain, sniff, tables
 from ingest.archive import ARCHIVES, safe_name, unpack
@@ -91,7 +91,8 @@ class _Reader:
         elif not content.members:
             raise ExtractError("no text in it")
         if depth < _DEEPEST:
-            yield from self._members(file, content.members, depth)
+            for found in self._members(file, content.members, depth):
+                yield _dated(found, content.date)
 
     def _members(
         self, outer: Member, members: Iterable[Member], depth: int
@@ -129,7 +130,15 @@ class _Reader:
             title=content.title,
             pages=content.pages,
             headings=content.headings,
+            date=content.date,
         )
+
+
+def _dated(found: Document | Skipped, date: str | None) -> Document | Skipped:
+    """A file that came with a mail has the mail's date, unless it says its own."""
+    if date is None or isinstance(found, Skipped) or found.date is not None:
+        return found
+    return replace(found, date=date)
 
 
 def _read_csv(text: str) -> Content:

@@ -10,6 +10,7 @@ from collections import Counter
 from html.parser import HTMLParser
 
 from ingest import tables
+from ingest.dates import iso_date
 from ingest.draft import Content, Draft
 
 _VOID = frozenset(
@@ -47,6 +48,11 @@ _HIDING = re.compile(
 _WHITE = re.compile(r"(?<!-)color\s*:\s*(?:white\b|transparent|#fff(?:fff)?\b)", re.I)
 _HIDING_RULE = re.compile(r"([^{}]{1,500})\{([^{}]{0,2000})\}")
 _CLASS = re.compile(r"\.([A-Za-z_][\w-]*)\s*(?:,|$)")
+_LINKED_DATE = re.compile(r'"datePublished"\s*:\s*"([^"]{1,64})"')  # of JSON-LD
+_DATES = (  # what says when a page was written, the surest first
+    *("article:published_time", "datepublished", "dcterms.created", "dcterms.date", "dc.date"),
+    *("date", "pubdate", "time"),
+)
 _SPAN = 50  # cells; more is a mistake or an attack
 _PROSE = 400  # characters in a cell of a table that lays out a page
 
@@ -54,16 +60,22 @@ _PROSE = 400  # characters in a cell of a table that lays out a page
 def read_html(text: str) -> Content:
     """A page or a piece of one."""
     draft = Draft()
-    return draft.content(title=write_html(draft, text))
+    reader = _read(draft, text)
+    date = iso_date(*(reader.dates.get(name) for name in _DATES))
+    return draft.content(title=reader.title, date=date)
 
 
 def write_html(draft: Draft, text: str) -> str | None:
     """Write a page or a piece of one into a draft; its title, when it has one."""
+    return _read(draft, text).title
+
+
+def _read(draft: Draft, text: str) -> _Reader:
     reader = _Reader(draft)
     reader.feed(text)
     reader.close()
     reader.flush()
-    return reader.title
+    return reader
 
 
 class _Table:
@@ -102,6 +114,7 @@ class _Reader(HTMLParser):
     def __init__(self, draft: Draft) -> None:
         super().__init__(convert_charrefs=True)
         self.title: str | None = None
+        self.dates: dict[str, str] = {}  # by one of the names in _DATES, the first of each
         self._draft = draft
         self._open: list[tuple[str, bool]] = []  # tags, and whether each hides what is in it
         self._count: Counter[str] = Counter()
@@ -124,6 +137,8 @@ class _Reader(HTMLParser):
             self._run.append("\n")
         elif tag in _BLOCK:
             self.flush()
+        if tag in ("meta", "time"):
+            self._note_date(tag, attributes)
         if tag in _VOID:
             return
         hides = tag in _UNSEEN or self._hides(attributes)
@@ -144,6 +159,8 @@ class _Reader(HTMLParser):
             self._run.append(data if self._count["pre"] else re.sub(r"\s+", " ", data))
         elif self._open[-1][0] == "style":
             self._learn(data)
+        elif self._open[-1][0] == "script" and (linked := _LINKED_DATE.search(data)) is not None:
+            self.dates.setdefault("datepublished", linked[1])
 
     def flush(self) -> None:
         """End the paragraph that is being read."""
@@ -234,6 +251,16 @@ class _Reader(HTMLParser):
             or _hiding(attributes.get("style", ""))
             or not self._hiding_classes.isdisjoint(attributes.get("class", "").split())
         )
+
+    def _note_date(self, tag: str, attributes: dict[str, str]) -> None:
+        """Note what a tag says of when the page was written."""
+        if tag == "time":
+            name, value = "time", attributes.get("datetime", "")
+        else:
+            given = (attributes.get(key) for key in ("property", "name", "itemprop"))
+            name, value = next(filter(None, given), "").lower(), attributes.get("content", "")
+        if value and name in _DATES:
+            self.dates.setdefault(name, value)
 
     def _learn(self, sheet: str) -> None:
         """Note the classes that a style sheet of the page hides."""

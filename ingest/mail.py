@@ -12,6 +12,7 @@ from email.header import decode_header, make_header
 from email.message import Message
 from typing import TypeAlias
 
+from ingest.dates import iso_date
 from ingest.decode import decode
 from ingest.draft import Content, Draft, Member
 from ingest.errors import ExtractError
@@ -36,7 +37,8 @@ def read_mail(data: bytes) -> Content:
             _write_body(draft, part, payload)
         elif payload:
             members.append(Member(_file_name(part, len(members) + 1), payload))
-    return draft.content(title=headers[0][1], members=tuple(members))
+    date = iso_date(message.get("Date"))
+    return draft.content(title=headers[0][1], members=tuple(members), date=date)
 
 
 def _parts(message: Part, depth: int = 0) -> Iterator[Part]:

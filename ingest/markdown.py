@@ -10,11 +10,13 @@ import html
 import re
 from collections.abc import Iterator
 
+from ingest.dates import iso_date
 from ingest.document import Heading
 from ingest.draft import Content
 
 _FRONT = re.compile(r"\A---\n(.*?\n)(?:---|\.\.\.)(?:\n|\Z)", re.S)
 _TITLE = re.compile(r"""^[Tt]itle:[ \t]*["']?(.+?)["']?[ \t]*$""", re.M)
+_DATE = re.compile(r"""^[Dd]ate:[ \t]*["']?(.+?)["']?[ \t]*$""", re.M)
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")
 _INLINE = re.compile(
     r"(?P<code>(?<!`)(`+)(?!`)[^\n]{1,400}?(?<!`)\2(?!`))"
@@ -38,13 +40,15 @@ _MARKUP = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)|[*`]+|(?<!\w)_+|_+(?!\w)")
 
 
 def read_markdown(text: str) -> Content:
-    """Markdown, with its front matter left in place as text and its title taken from there."""
+    """Markdown, with its front matter left in place as text; its title and date come from there."""
     front = _FRONT.match(text)
     head = html.unescape(front[0]) if front is not None else ""
     body = "".join(_shown(text[front.end() if front is not None else 0 :]))
     found = tuple(Heading(len(head) + h.start, h.level, h.text) for h in _headings(body))
-    titled = _TITLE.search(head)
-    return Content(head + body, titled[1] if titled is not None else _first(found), headings=found)
+    titled, dated = _TITLE.search(head), _DATE.search(head)
+    title = titled[1] if titled is not None else _first(found)
+    date = iso_date(dated[1]) if dated is not None else None
+    return Content(head + body, title, headings=found, date=date)
 
 
 def read_rst(text: str) -> Content:

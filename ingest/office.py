@@ -16,6 +16,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ingest import tables
+from ingest.dates import iso_date
 from ingest.draft import Content, Draft, Member
 from ingest.errors import ExtractError, PasswordNeeded
 
@@ -62,7 +63,9 @@ def read_office(data: bytes, *, name: str, media_type: str) -> Content:
         for child in found.children or ()
         if media_type == _MESSAGE and child.result.content.strip()
     )
-    return draft.content(title=title_of(found.metadata.title), members=members)
+    about = found.metadata
+    date = iso_date(about.modified_at, about.created_at)
+    return draft.content(title=title_of(about.title), members=members, date=date)
 
 
 def run_xberg(data: bytes, *, name: str, media_type: str, passwords: Sequence[str] = ()) -> Any:

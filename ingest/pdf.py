@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ingest.dates import iso_date
 from ingest.decode import tidy
 from ingest.draft import Content, Draft, Member
 from ingest.errors import ExtractError, PasswordNeeded
@@ -51,7 +52,8 @@ def read_pdf(data: bytes, *, name: str, passwords: Sequence[str] = ()) -> Conten
         pages = _by_page(found)
     draft = _written(pages, opened.texts if opened is not None else ())
     members = opened.members if opened is not None else ()
-    content = draft.content(title=title, members=members)
+    date = opened.date if opened is not None else None
+    content = draft.content(title=title, members=members, date=date)
     if content.text.strip() or members:
         return content
     if opened is None:
@@ -117,11 +119,13 @@ def _letters(text: str) -> Counter[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """What PDFium finds: the text of each page, attached files, whether there are pictures."""
+    """What PDFium finds: the text of each page, attached files, whether there are pictures, and
+    when it was last written."""
 
     texts: list[str]
     members: tuple[Member, ...]
     pictures: bool
+    date: str | None
 
 
 def _open(data: bytes, passwords: Sequence[str]) -> _Opened:
@@ -139,7 +143,8 @@ def _open(data: bytes, passwords: Sequence[str]) -> _Opened:
             with contextlib.closing(document):
                 texts = [_page_text(document, number) for number in range(len(document))]
                 pictures = not any(texts) and _has_pictures(document)
-                return _Opened(texts, _attached(document), pictures)
+                times = (document.get_metadata_value(key) for key in ("ModDate", "CreationDate"))
+                return _Opened(texts, _attached(document), pictures, iso_date(*times))
     raise PasswordNeeded("encrypted: give a password that opens it with --password")
 
 

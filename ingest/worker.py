@@ -221,6 +221,7 @@ def _parse(data: bytes, request: dict[str, Any]) -> dict[str, Any]:
         "pages": content.pages,
         "headings": [(h.start, h.level, h.text) for h in content.headings],
         "members": [(m.name, base64.b64encode(m.data).decode()) for m in content.members],
+        "date": content.date,
     }
 
 
@@ -243,6 +244,7 @@ def _content(reply: dict[str, Any]) -> Content:
         pages=tuple(reply["pages"]),
         headings=tuple(Heading(*heading) for heading in reply["headings"]),
         members=tuple(Member(name, base64.b64decode(data)) for name, data in reply["members"]),
+        date=reply["date"],
     )
 
 
