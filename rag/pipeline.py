@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ingest.index import LocalIndex
     from ingest.sources import Skipped
     from ingest.sync import Progress, Report
+    from rag.spans import Spans
 
 Mode = Literal["hybrid", "vector", "words"]
 Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
@@ -244,7 +245,7 @@ class Rag:
         from rag.answering import prompted
 
         asked = Question(question, k=k, where=where, schema=schema)
-        hits = self.search(question, k=k, where=where)
+        hits = self._read(asked).hits
         if not hits:
             return []
         return prompted(
@@ -289,18 +290,35 @@ class Rag:
         return self._index.remove(sources)
 
     def _answer(self, question: Question) -> abc.Generator[Sentence, None, Answer]:
-        from rag.answering import by_quoting, by_reading, by_writing, writes
+        from rag.spans import noted
 
-        generator = self.generator
         if question.schema is not None:
             from rag.schema import check
 
-            check(question.schema, question.text, generator)
+            check(question.schema, question.text, self.generator)
         draft = Draft(question.text, self._index.document)
-        hits = self.search(question.text, k=question.k, where=question.where)
+        spans = self._read(question)
         draft.retrieved = draft.clock()
-        if not hits:
+        if not spans.hits:
             return draft.finish(reason="nothing_found")
+        answer = yield from self._say(draft, question, spans.hits)
+        return noted(answer, spans.repeated)
+
+    def _read(self, question: Question) -> Spans:
+        """The passages that are read for a question, the best first."""
+        from rag.spans import POOL, Spans, reading_spans
+
+        if "chat" not in self.generator.abilities:  # the reader's weights were fitted on plain hits
+            return Spans(tuple(self.search(question.text, k=question.k, where=question.where)))
+        hits = self.search(question.text, k=POOL * question.k, where=question.where)
+        return reading_spans(hits, k=question.k, document=self._index.document)
+
+    def _say(
+        self, draft: Draft, question: Question, hits: Sequence[Hit]
+    ) -> abc.Generator[Sentence, None, Answer]:
+        from rag.answering import by_quoting, by_reading, by_writing, writes
+
+        generator = self.generator
         if writes(question, generator):
             return (yield from by_writing(draft, question, hits, generator=generator))
         if "chat" in generator.abilities:

@@ -350,3 +350,19 @@ class Random:
         self.asked += 1
         sampling = Sampling(temperature=5, seed=self.asked)
         return self.backbone.submit(messages, grammar=grammar, sampling=sampling, max_tokens=200)
+
+
+def test_a_generator_reads_text_once_and_the_answer_says_where_else_it_is(open_rag, docs):
+    clause = "The landlord repairs the roof within thirty days of being told that it leaks.\n"
+    for name in ("lease.txt", "copy.txt"):
+        (docs / name).write_text(clause, encoding="utf-8")
+    rag = open_rag()
+    rag.generator.replies = ['[1] "The landlord repairs the roof within thirty days"']
+    answer = rag.ask("Who repairs the roof when it leaks?")
+    prompt = "".join(content_text(message.content) for message in rag.generator.requests[0][0])
+    assert prompt.count("repairs the roof within") == 1
+    [citation] = answer.citations
+    other = {"docs/lease.txt": "docs/copy.txt", "docs/copy.txt": "docs/lease.txt"}
+    assert answer.notes == (
+        f"what is quoted from {citation.source} is also in {other[citation.source]}",
+    )
