@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import zstandard
+
+from rag.measures import mean, ndcg, recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +79,8 @@ def load(data: Path, name: str) -> Collection:
 
 def measure(found: dict[str, Sequence[str]], grades: dict[str, dict[str, int]]) -> Measures:
     """nDCG@10 (linear gain) and recall@10 of ranked passage ids, by question."""
-    ndcg = recall = 0.0
-    for question, ranked in found.items():
-        good = grades[question]
-        top = ranked[:10]
-        ideal = sorted(good.values(), reverse=True)[:10]
-        ndcg += _gain([good.get(passage, 0) for passage in top]) / _gain(ideal)
-        recall += sum(passage in good for passage in top) / len(good)
-    return Measures(ndcg / len(found), recall / len(found))
-
-
-def _gain(grades: Sequence[int]) -> float:
-    return sum(grade / math.log2(rank + 2) for rank, grade in enumerate(grades))
+    pairs = [(ranked, grades[question]) for question, ranked in found.items()]
+    return Measures(
+        ndcg=mean([ndcg(ranked, good, k=10) for ranked, good in pairs]),
+        recall=mean([recall(ranked, good, k=10) for ranked, good in pairs]),
+    )
