@@ -1,14 +1,19 @@
 """The errors of rag, drawn as a tree.
 
 RagError
-├── RemoteError   a model on a server that cannot be reached, or refuses, or fails
-├── SchemaError   an object that the documents, or a model, cannot fill as its schema demands
-└── Unsupported   something that this generator, or this version, cannot do; nothing was run
+├── QuestionsError   a test set, or a run to compare with, that cannot be used; nothing was asked
+├── RemoteError      a model on a server that cannot be reached, or refuses, or fails
+├── SchemaError      an object that the documents, or a model, cannot fill as its schema demands
+└── Unsupported      something that this generator, or this version, cannot do; nothing was run
 """
 
 
 class RagError(Exception):
     """Anything that rag reports to its caller; the message says what to do."""
+
+
+class QuestionsError(RagError):
+    """A test set has lines that are wrong, or an earlier run cannot be compared with."""
 
 
 class RemoteError(RagError):
