@@ -346,6 +346,39 @@ def serve(
         server.run(site, listening, door=door)
 
 
+@app.command("mcp")
+def mcp_command(
+    http: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Listen there, instead of on stdin.")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="RAG_TOKEN", metavar="TEXT", help="What clients of --http must send."),
+    ] = None,
+    model: Model = None,
+    api_key: ApiKey = None,
+    plain_http: PlainHttp = False,
+    folder: IndexFolder = None,
+    verbose: Verbose = False,
+) -> None:
+    """Offer search, ask and show to agents, as tools of the Model Context Protocol."""
+    set_up(verbose)
+    try:
+        from rag import mcp
+        from rag.server import serve as server
+    except ImportError as error:
+        fail(f"this needs {error.name}: pip install 'ragbone[mcp]'")
+    host, port = mcp.host_and_port(http) if http else ("", 0)
+    door = server.door_for(host, token=token) if http else None
+    with opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag:
+        if door is None:
+            mcp.run_stdio(rag)
+            return
+        with server.listen(host, port) as listening:
+            say(f"{server.address(listening)}{mcp.PATH} offers the tools; Ctrl-C stops it")
+            mcp.run_http(rag, listening, door=door)
+
+
 @app.command()
 def doctor(
     model: Model = None,

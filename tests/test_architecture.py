@@ -87,7 +87,7 @@ def test_wording_and_policy_never_touch_tensors():
 def test_every_library_that_is_imported_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    needs = [*project["dependencies"], *extras["server"], *extras.get("remote", [])]
+    needs = [*project["dependencies"], *extras["server"], *extras["remote"], *extras["mcp"]]
     declared = {re.split(r"[^\w.-]", need)[0].lower() for need in needs}
     providers = packages_distributions()
     libraries = set.union(*map(imported, FILES.values())) - sys.stdlib_module_names

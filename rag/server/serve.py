@@ -135,12 +135,12 @@ def run(site: Site, listening: socket.socket, *, door: Door, limits: Limits | No
         lifespan="on",
         ws="none",
     )
-    with _quiet_signals():
+    with quiet_signals():
         uvicorn.Server(config).run(sockets=[listening])
 
 
 @contextmanager
-def _quiet_signals() -> Iterator[None]:
+def quiet_signals() -> Iterator[None]:
     """uvicorn stops at a signal, and then raises it again; the second time it means nothing."""
     caught = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda *_: None) for number in caught]
