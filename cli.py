@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rag.pipeline import Rag
 
 NOT_ANSWERED = 3
+STOPPED = 130
 INDEX_FOLDER = ".rag"
 WIDEST = 100  # columns that text takes on a terminal
 NEAREST = 3  # passages named when none of them holds the answer
@@ -39,6 +40,9 @@ REASONS = {
     "not_in_passages": "the documents do not contain the answer",
     "below_threshold": "the documents do not contain the answer, as far as this model can tell",
 }
+
+
+FAILURES = (RagError, IngestError, BackboneError, ValueError, OSError)
 
 
 class Commands(TyperGroup):
@@ -50,13 +54,8 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:  # whoever reads our output has seen enough; typer ends quietly
             raise
-        except (RagError, IngestError, BackboneError, ValueError, OSError) as error:
-            import logging
-
-            logging.getLogger("rag").debug("the error in full", exc_info=True)
-            if isinstance(error, OSError) and error.strerror:
-                fail(f"{error.filename}: {error.strerror}")
-            fail(str(error))
+        except FAILURES as error:
+            fail(failure_text(error))
 
 
 app = typer.Typer(
@@ -204,6 +203,47 @@ def ask(
         print_sources(answer)
     if not answer.answered:
         raise typer.Exit(NOT_ANSWERED)
+
+
+@app.command()
+def chat(
+    k: Annotated[int, typer.Option("-k", min=1, help="How many passages to read.")] = 6,
+    where: Where = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Go on with a saved conversation.")
+    ] = None,
+    model: Model = None,
+    api_key: ApiKey = None,
+    plain_http: PlainHttp = False,
+    folder: IndexFolder = None,
+    verbose: Verbose = False,
+) -> None:
+    """Ask one question after another; each is understood after those before it."""
+    from rag.chat import Chat
+    from rag.display import sentence_text
+    from rag.talk import Talk
+
+    set_up(verbose)
+    with opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag:
+        if not rag.documents():
+            refuse_empty(rag)
+        begun = Chat.load(resume, rag, k=k, where=where) if resume else rag.chat(k=k, where=where)
+        talk = Talk(rag, begun, width=columns(), bold=bold)
+        if sys.stdin.isatty():
+            note(f"{len(begun.turns)} turns so far; /help lists the commands, Ctrl-D leaves")
+        while not talk.over and (line := read_line()) is not None:
+            try:
+                heard = talk.hear(line)
+                if isinstance(heard, str):
+                    say(heard) if heard else None
+                    continue
+                for sentence in heard.sentences():
+                    say(sentence_text(sentence, width=columns()))
+                print_sources(heard.result())
+            except KeyboardInterrupt:
+                note("stopped")
+            except FAILURES as error:
+                note(failure_text(error))
 
 
 @app.command()
@@ -379,6 +419,58 @@ def mcp_command(
             mcp.run_http(rag, listening, door=door)
 
 
+@app.command("eval")
+def eval_command(
+    questions: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many passages to read.")] = 6,
+    retrieval_only: Annotated[
+        bool, typer.Option("--retrieval-only", help="Measure what is found; ask no model.")
+    ] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Compare with it; exit 1 on a regression.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=1, help="How much of a measure may be lost, if by chance.")
+    ] = 0.05,
+    save: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Keep this run, for a later --baseline.")
+    ] = None,
+    model: Model = None,
+    api_key: ApiKey = None,
+    plain_http: PlainHttp = False,
+    folder: IndexFolder = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Measure retrieval and answers on questions of your own."""
+    from rag.compare import compare
+    from rag.evaluation import Evaluation
+    from rag.evaluation_text import comparison_text, evaluation_text
+
+    set_up(verbose)
+    earlier = Evaluation.load(baseline) if baseline else None
+    with (
+        opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag,
+        progress_bar() as bar,
+    ):
+        found = rag.evaluate(questions, k=k, retrieval_only=retrieval_only, progress=bar)
+    if not found.results:
+        raise typer.Exit(STOPPED)
+    compared = compare(earlier, found, tolerance=tolerance) if earlier else None
+    if save:
+        found.save(save)
+    if as_json:
+        emit(found.to_json() | {"comparison": compared.to_json() if compared else None})
+    else:
+        say(evaluation_text(found))
+        if compared:
+            say("\n" + comparison_text(compared, tolerance=tolerance))
+    if not found.complete:
+        raise typer.Exit(STOPPED)
+    if found.errors or (compared and compared.regressions):
+        raise typer.Exit(1)
+
+
 @app.command()
 def doctor(
     model: Model = None,
@@ -539,7 +631,30 @@ def refuse_empty(rag: Rag) -> None:
         fail(f"the index in {rag.folder} is empty: add documents with `rag index PATH`")
 
 
+def read_line() -> str | None:
+    """The next line from the prompt, or from a pipe; None at the end."""
+    with suppress(ImportError):
+        import readline  # noqa: F401  arrow keys and the lines before, where the system has it
+    while True:
+        try:
+            return input("\n> " if sys.stdin.isatty() else "")
+        except EOFError:
+            return None
+        except KeyboardInterrupt:
+            note("Ctrl-D or /quit leaves")
+
+
 # Printing
+
+
+def failure_text(error: Exception) -> str:
+    """What went wrong, in one line; in full only for --verbose."""
+    import logging
+
+    logging.getLogger("rag").debug("the error in full", exc_info=True)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def say(text: str) -> None:

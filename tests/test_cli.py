@@ -387,3 +387,54 @@ def test_a_bad_schema_file_is_an_error_that_says_why(indexed, generator, tmp_pat
     ran = indexed("ask", QUESTION, "--schema", "s.json")
     assert (ran.code, ran.out) == (1, "")
     assert message in ran.err
+
+
+ASKED = {"question": QUESTION, "answers": ["15 days"], "source": "docs/leave.md"}
+QUESTIONS = f"{json.dumps(ASKED)}\n" + '{"question": "Who built the Eiffel Tower?"}\n'
+
+
+@pytest.fixture
+def questions(indexed, generator, tmp_path):
+    """A test set of two questions, and what the generator has to say to get both right."""
+    (tmp_path / "questions.jsonl").write_text(QUESTIONS, encoding="utf-8")
+    generator.right = [quote_of(indexed, QUESTION, "15 days."), NOT_FOUND]
+    return "questions.jsonl"
+
+
+def test_eval_prints_a_table_and_a_regression_against_an_earlier_run_fails(
+    indexed, generator, questions
+):
+    generator.replies = list(generator.right)
+    first = indexed("eval", questions, "--save", "run.json")
+    assert first.code == 0
+    assert "2 questions, model fake" in first.out
+    generator.replies = list(generator.right)
+    again = indexed("eval", questions, "--baseline", "run.json")
+    assert again.code == 0
+    assert "no regression" in again.out
+    generator.replies = [NOT_FOUND, NOT_FOUND]
+    worse = indexed("eval", questions, "--baseline", "run.json")
+    assert worse.code == 1
+    assert "was right and is wrong:\n  line 1: How long is annual leave?" in worse.out
+    generator.replies = [NOT_FOUND, NOT_FOUND]
+    assert indexed("eval", questions, "--baseline", "run.json", "--tolerance", "1").code == 0
+
+
+def test_eval_as_json_has_every_question_and_the_comparison(indexed, generator, questions):
+    generator.replies = list(generator.right)
+    found = indexed("eval", questions, "--save", "run.json", "--json").json
+    assert [q["answered"] for q in found["questions"]] == [True, False]
+    assert found["comparison"] is None
+    found = indexed("eval", questions, "--retrieval-only", "--baseline", "run.json", "--json").json
+    assert found["comparison"]["compared"] == 2
+    assert found["facts"]["model"] is None
+
+
+def test_eval_names_the_lines_that_are_wrong(indexed, tmp_path):
+    (tmp_path / "questions.jsonl").write_text('{"question": "a", "sauce": "b"}\n{"question": 1}')
+    ran = indexed("eval", "questions.jsonl")
+    assert ran.code == 1
+    assert "line 1: there is no field 'sauce': did you mean 'source'?" in ran.err
+    assert "line 2: question must be a text" in ran.err
+    assert indexed("eval", "absent.jsonl").code == 1
+    assert "no earlier run" in indexed("eval", "q", "--baseline", "questions.jsonl").err
