@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from ingest.index import LocalIndex
     from ingest.sources import Skipped
     from ingest.sync import Progress, Report
+    from rag.evaluation import Evaluation
     from rag.spans import Spans
+    from rag.testset import Questions
 
 Mode = Literal["hybrid", "vector", "words"]
 Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
@@ -251,6 +253,34 @@ class Rag:
         return prompted(
             asked, hits, generator=self.generator, encoder=lambda: self._reading_encoder
         )
+
+    def evaluate(
+        self,
+        questions: Questions,
+        *,
+        k: int = 6,
+        retrieval_only: bool = False,
+        progress: Callable[[int, int, str], None] | None = None,
+    ) -> Evaluation:
+        """Ask the questions of a test set (a file of JSON lines, or mappings) and measure.
+
+        See `rag.testset` for what a question may say; `progress` hears (done, of how many,
+        question). Raises QuestionsError, before anything is asked, when the set has mistakes.
+        """
+        from rag.evaluate import evaluate
+
+        return evaluate(self, questions, k=k, retrieval_only=retrieval_only, progress=progress)
+
+    @property
+    def generation(self) -> int:
+        """How many changes to the index have been committed: two runs may be of the same one."""
+        return self._index.generation
+
+    def chat(self, *, k: int = 6, where: str | None = None, web: bool = False) -> Chat:
+        """Begin a conversation: each question is understood after those before it."""
+        from rag.chat import Chat
+
+        return Chat(self, k=k, where=where, web=web)
 
     def documents(self) -> list[DocumentInfo]:
         """What is in the index, by source."""
