@@ -171,6 +171,10 @@ def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION")],
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages to read.")] = 6,
     where: Where = None,
+    sweep: Annotated[
+        bool | None,
+        typer.Option("--all/--best", help="Ask every document that matches, or the best passages."),
+    ] = None,
     schema: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Answer with an object of this JSON schema.")
     ] = None,
@@ -188,7 +192,7 @@ def ask(
     set_up(verbose)
     wanted = read_schema(schema) if schema else None
     with opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag:
-        stream = rag.stream(question, k=k, where=where, schema=wanted)
+        stream = rag.stream(question, k=k, where=where, schema=wanted, sweep=sweep)
         if not as_json and not schema:
             for sentence in stream.sentences():
                 say(sentence_text(sentence, width=columns()))
@@ -242,7 +246,9 @@ def chat(
                 print_sources(heard.result())
             except KeyboardInterrupt:
                 note("stopped")
-            except FAILURES as error:
+            except BrokenPipeError:  # as above
+                raise
+            except FAILURES as error:  # which end a turn, and no conversation
                 note(failure_text(error))
 
 

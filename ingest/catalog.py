@@ -217,6 +217,16 @@ class Catalog:
         )
         return [row[0] for row in self._database.rows(sql, where.parameters)]
 
+    def count(self, where: Where | None) -> int:
+        """How many documents a filter lets through, in a passage at least; None: all there are."""
+        if where is None:
+            return int(self._database.rows("SELECT count(*) FROM documents")[0][0])
+        sql = (
+            "SELECT count(DISTINCT d.id) FROM documents d JOIN chunks c "
+            f"ON c.id >= d.first AND c.id < d.first + d.chunks WHERE {where.sql}"
+        )
+        return int(self._database.rows(sql, where.parameters)[0][0])
+
     def chunks(self, ids: Collection[int]) -> dict[int, Chunk]:
         """The chunks of these ids; those that are gone are left out."""
         columns = "c.id, c.document, c.start, c.end, c.page, c.heading"

@@ -93,6 +93,10 @@ class Index(Protocol):
         """All documents, by source."""
         ...
 
+    def count(self, where: str | None = None) -> int:
+        """How many documents a filter lets through."""
+        ...
+
     def document(self, source: str) -> Document:
         """A document as it was added. Raises UnknownSource."""
         ...
@@ -173,6 +177,12 @@ class LocalIndex:
         """All documents, by source."""
         with self._turn:
             return self._catalog.documents()
+
+    def count(self, where: str | None = None) -> int:
+        """How many documents a filter lets through; all of them without one."""
+        condition = Where.parse(where) if where is not None else None
+        with self._turn:
+            return self._catalog.count(condition)
 
     def document(self, source: str) -> Document:
         """A document as it was added. Raises UnknownSource."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 REPLY = 768  # tokens of an answer, at most; a quarter of a small context
 FRAME = 32  # tokens of a chat template around two turns, with some to spare
+SWEPT = 6  # documents of a sweep that are asked at a time, and quotes of them at most
 LEAST = 40  # characters of an only passage, below which its prompt is given up
 
 
@@ -59,7 +60,7 @@ def by_writing(
     """
     from rag.written import read_written
 
-    stream, passages = _submit_fitting(question, hits, generator)
+    stream, passages = submit_fitting(question, hits, generator)
     try:
         for said in read_written(stream, passages, held=_is_held(generator)):
             if isinstance(said, str):
@@ -91,7 +92,7 @@ def by_quoting(
     from rag import schema as objects
     from rag.ground import read_claims, read_quotes
 
-    stream, passages = _submit_fitting(question, hits, generator)
+    stream, passages = submit_fitting(question, hits, generator)
     quotes = []
     try:
         for quote in (read_quotes if _is_held(generator) else read_claims)(stream, passages):
@@ -146,12 +147,13 @@ def by_reading(
         model=generator.name,
         usage=reading.usage,
         reason=reading.reason,
+        confidence=reading.confidence,
     )
 
 
 def writes(question: Question, generator: Generator) -> bool:
     """Whether this generator answers this question in sentences of its own."""
-    return "write" in generator.abilities and question.schema is None
+    return "write" in generator.abilities and question.schema is None and not question.sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +181,19 @@ def _asking(question: Question, generator: Generator) -> _Asking:
             held=held,
         )
         return _Asking(messages, written.sentence_grammar if held else _free)
-    text, most = question.text, MAX_QUOTES
+    text, most = question.text, SWEPT if question.sweep else MAX_QUOTES
     if question.schema is not None:
         text, most = wanted(text, question.schema)
-    messages = partial(prompt.quoting_messages, text, most=most, layout=layout)
+    messages = partial(
+        prompt.quoting_messages, text, history=question.history, most=most, layout=layout
+    )
     return _Asking(messages, partial(quote_grammar, most=most) if held else _free)
 
 
-def _submit_fitting(
+def submit_fitting(
     question: Question, hits: Sequence[Hit], generator: Generator
 ) -> tuple[Stream, list[Passage]]:
-    """Ask with as many of the passages, the best first, as the context holds.
+    """Ask with as many of the passages, the best first, as the context holds; returns those too.
 
     A generator that cannot count well says so, and then there are fewer, and the last one shorter.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import abc
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from ingest.index import LocalIndex
     from ingest.sources import Skipped
     from ingest.sync import Progress, Report
+    from rag.chat import Chat
     from rag.evaluation import Evaluation
+    from rag.listing import Listing
     from rag.spans import Spans
     from rag.testset import Questions
 
@@ -185,18 +187,32 @@ class Rag:
         return self._index.reencode(encoder, progress=progress)
 
     def search(
-        self, query: str, *, k: int = 8, mode: Mode = "hybrid", where: str | None = None
+        self,
+        query: str,
+        *,
+        k: int = 8,
+        mode: Mode = "hybrid",
+        where: str | None = None,
+        history: Sequence[Message] = (),
     ) -> list[Hit]:
-        """The best `k` passages for a query, the best first, scores in 0..1."""
-        from rag.retrieve import retrieve
+        """The best `k` passages for a query, after what was said before; best first, scores 0..1.
+
+        A `rerank` is given all candidates; in a conversation with what was said beside the query.
+        """
+        from rag.followup import beside, in_context
+        from rag.retrieve import CANDIDATES, retrieve
 
         if not query.strip():
             raise ValueError("the question is empty")
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        return retrieve(
-            self._index, self.encoder, query, k=k, mode=mode, where=where, rerank=self._rerank
-        )
+        find = partial(retrieve, self._index, self.encoder, mode=mode, where=where)
+        if not history:
+            return find(query, k=k, rerank=self._rerank)
+        hits = in_context(query, history, partial(find, k=max(k, CANDIDATES)))
+        if self._rerank is not None:
+            hits = list(self._rerank(beside(query, history), hits))
+        return hits[:k]
 
     def ask(
         self,
@@ -207,14 +223,18 @@ class Rag:
         schema: Schema | None = None,
         history: Sequence[Message] = (),
         where: str | None = None,
+        sweep: bool | None = None,
     ) -> Answer:
         """Answer from the best `k` passages with verbatim quotes, or say why there is no answer.
 
         With a `schema` (JSON schema, or a pydantic model class) the answer's `data` is an object
-        that fits it. Raises SchemaError when the documents do not say what it demands.
+        that fits it. Raises SchemaError when the documents do not say what it demands. `sweep` asks
+        all documents that match and answers with a line for each; None does so when the question
+        asks for a list or a count of documents. `history` is what was said before, which a question
+        may lean on: "and who founded it?"; `chat` keeps it.
         """
         return self.stream(
-            question, k=k, web=web, schema=schema, history=history, where=where
+            question, k=k, web=web, schema=schema, history=history, where=where, sweep=sweep
         ).result()
 
     def stream(
@@ -226,10 +246,13 @@ class Rag:
         schema: Schema | None = None,
         history: Sequence[Message] = (),
         where: str | None = None,
+        sweep: bool | None = None,
     ) -> AnswerStream:
         """Like `ask`, with the text as it is found."""
-        _refuse_unbuilt(web=web, history=history)
-        asked = Question(question, k=k, where=where, schema=schema)
+        _refuse_unbuilt(web=web)
+        asked = Question(
+            question, k=k, where=where, history=tuple(history), schema=schema, sweep=sweep
+        )
         return AnswerStream(self._answer(asked))
 
     def prompt(
@@ -321,11 +344,16 @@ class Rag:
 
     def _answer(self, question: Question) -> abc.Generator[Sentence, None, Answer]:
         from rag.spans import noted
+        from rag.sweep import asked_for
 
         if question.schema is not None:
             from rag.schema import check
 
             check(question.schema, question.text, self.generator)
+        if (listing := asked_for(question, self._index)) is not None:
+            answer = yield from self._sweep(question, listing)
+            if answer.answered or question.sweep:
+                return answer
         draft = Draft(question.text, self._index.document)
         spans = self._read(question)
         draft.retrieved = draft.clock()
@@ -334,14 +362,34 @@ class Rag:
         answer = yield from self._say(draft, question, spans.hits)
         return noted(answer, spans.repeated)
 
+    def _find(self, question: Question, k: int) -> list[Hit]:
+        return self.search(question.text, k=k, where=question.where, history=question.history)
+
     def _read(self, question: Question) -> Spans:
         """The passages that are read for a question, the best first."""
         from rag.spans import POOL, Spans, reading_spans
 
         if "chat" not in self.generator.abilities:  # the reader's weights were fitted on plain hits
-            return Spans(tuple(self.search(question.text, k=question.k, where=question.where)))
-        hits = self.search(question.text, k=POOL * question.k, where=question.where)
+            return Spans(tuple(self._find(question, question.k)))
+        hits = self._find(question, POOL * question.k)
         return reading_spans(hits, k=question.k, document=self._index.document)
+
+    def _sweep(self, question: Question, listing: Listing) -> abc.Generator[Sentence, None, Answer]:
+        from rag.sweep import by_sweeping, sweep
+
+        draft = Draft(question.text, self._index.document)
+        swept = sweep(self._index, self.encoder, listing.topic, where=question.where)
+        draft.retrieved = draft.clock()
+        return (
+            yield from by_sweeping(
+                draft,
+                question,
+                listing,
+                swept,
+                generator=self.generator,
+                encoder=lambda: self._reading_encoder,
+            )
+        )
 
     def _say(
         self, draft: Draft, question: Question, hits: Sequence[Hit]

@@ -17,7 +17,8 @@ class Question:
 
     `k` passages are read, out of those that `where` admits and, with `web`, of pages found on the
     web. `history` is what was said before. With a `schema` the answer is an object that fits it;
-    `strict` declines an answer that is not supported in every sentence.
+    `strict` declines an answer that is not supported in every sentence. `sweep` asks all documents
+    that match, one after the other; None decides by the words of the question.
     """
 
     text: str
@@ -27,3 +28,4 @@ class Question:
     history: tuple[Message, ...] = ()
     schema: Schema | None = None
     strict: bool = False
+    sweep: bool | None = None

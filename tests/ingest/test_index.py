@@ -445,3 +445,12 @@ def test_the_catalogue_alone_tells_everything(index, folder):
     again = opened(folder)
     assert sources(again, "dogs bark", k=1)[0] == "dogs.txt"
     again.close()
+
+
+def test_documents_are_counted_with_and_without_a_filter(tmp_path):
+    index = opened(tmp_path)
+    put(index, "a.txt", "One.\n\nTwo.", date="2024-05-06")
+    put(index, "b.md", "Three.", date="2023-01-01")
+    counts = [index.count(where) for where in (None, "source=*.txt", "date>=2023", "page=9")]
+    index.close()
+    assert counts == [2, 1, 2, 0]

@@ -1,0 +1,136 @@
+"""Questions about many documents: a line for each that answers, and what was looked through."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag import Rag, Unsupported
+from rag.answering import SWEPT
+from rag.ground import NOT_FOUND
+from rag.prompt import content_text
+from rag.sweep import MOST
+from tests.fakes import FakeEncoder, FakeGenerator
+
+BIRDS = ("heron", "egret", "stork", "crane", "ibis", "kite", "dove", "rook")
+
+
+class Attentive(FakeGenerator):
+    """Quotes, of every passage that it is shown, the first words of those that have a word."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self.word = word
+
+    def submit(self, messages, **options):
+        said = []
+        for line in content_text(messages[-1].content).split("\n"):
+            number, _, rest = line.partition("]")
+            if number[:1] == "[" and self.word in rest:
+                at = rest.index(self.word)
+                said.append(f'{number}] "{rest[at : at + len(self.word)]}"')
+        self.replies = ["\n".join(said) or NOT_FOUND]
+        return super().submit(messages, **options)
+
+
+@pytest.fixture
+def open_rag(tmp_path):
+    """Opens an index over contracts, one a bird; every second one has a deposit."""
+    opened = []
+
+    def open_rag(generator, *, count=8):
+        folder = tmp_path / "contracts"
+        folder.mkdir()
+        for number in range(count):
+            bird = f"{BIRDS[number % 8]} number {number}"
+            paid = "A deposit of 90 crowns is due." if number % 2 else "Nothing is due."
+            text = f"The contract about the {bird} holds. {paid} It ends in May.\n"
+            (folder / f"{number:02}.txt").write_text(text, encoding="utf-8")
+        rag = Rag.open(tmp_path / ".rag", generator=generator, encoder=FakeEncoder())
+        opened.append(rag)
+        rag.index([folder])
+        return rag
+
+    yield open_rag
+    for rag in opened:
+        rag.close()
+
+
+def cited(answer):
+    return sorted(citation.source[-6:-4] for citation in answer.citations)
+
+
+def test_every_document_that_answers_has_a_line_with_its_name_and_quote(open_rag):
+    rag = open_rag(Attentive("deposit"))
+    answer = rag.ask("Which of these contracts mention a deposit?", k=1)
+    assert cited(answer) == ["01", "03", "05", "07"]
+    assert [s.text for s in answer.sentences] == [f"{c.source}: deposit" for c in answer.citations]
+    for citation in answer.citations:
+        assert rag.text(citation.source)[citation.start : citation.end] == citation.quote
+    assert answer.notes == ("searched 8 documents, read passages of 8: 4 of them match",)
+
+
+def test_documents_are_asked_a_few_at_a_time(open_rag):
+    rag = open_rag(Attentive("deposit"))
+    rag.ask("Which contracts mention a deposit?")
+    asked = [content_text(m[-1].content).count("The contract") for m, _ in rag.generator.requests]
+    assert max(asked) <= SWEPT
+    assert sum(asked) == 8
+
+
+def test_a_context_too_small_for_a_few_documents_leaves_none_out(open_rag):
+    generator = Attentive("deposit")
+    generator.context_length = 250
+    rag = open_rag(generator)
+    assert cited(rag.ask("Which contracts mention a deposit?")) == ["01", "03", "05", "07"]
+    assert len(generator.requests) > 2
+
+
+def test_a_counting_question_ends_with_the_number(open_rag):
+    answer = open_rag(Attentive("deposit")).ask("How many documents mention a deposit?")
+    assert answer.sentences[-1].text == "4 of 8 documents"
+    assert answer.sentences[-1].citations == (1, 2, 3, 4)
+
+
+def test_a_filter_bounds_what_is_searched(open_rag):
+    rag = open_rag(Attentive("deposit"))
+    answer = rag.ask("Which contracts mention a deposit?", where="source!=*/03.txt")
+    assert cited(answer) == ["01", "05", "07"]
+    assert answer.notes[0].startswith("searched 7 documents")
+
+
+def test_of_more_than_can_be_read_the_rest_is_counted(open_rag):
+    rag = open_rag(Attentive("contract"), count=MOST + 3)
+    answer = rag.ask("Which of my contracts mention a contract that holds?")
+    assert len(answer.citations) == MOST
+    assert answer.notes[0].endswith("; 3 more fit less well and were not read")
+
+
+def test_a_question_like_any_other_is_not_swept(open_rag):
+    rag = open_rag(Attentive("deposit"))
+    answer = rag.ask("What deposit is due?", k=2)
+    assert len(rag.generator.requests) == 1
+    assert len(answer.hits) == 2
+    assert answer.notes == ()
+
+
+def test_a_sweep_can_be_asked_for_and_declined(open_rag):
+    rag = open_rag(Attentive("deposit"))
+    assert cited(rag.ask("What deposit is due?", sweep=True)) == ["01", "03", "05", "07"]
+    assert len(rag.ask("Which contracts mention a deposit?", k=2, sweep=False).hits) == 2
+    with pytest.raises(Unsupported, match="schema"):
+        rag.ask("What deposit is due?", sweep=True, schema={"type": "object"})
+
+
+def test_a_sweep_that_finds_nothing_by_itself_gives_way_to_the_usual_answer(open_rag):
+    rag = open_rag(Attentive("unicorn"))
+    answer = rag.ask("Which contracts mention a unicorn?", k=2)
+    assert (answer.answered, answer.reason, len(answer.hits)) == (False, "not_in_passages", 2)
+    asked = rag.ask("Which contracts mention a unicorn?", sweep=True)
+    assert (asked.answered, len(asked.hits)) == (False, 8)
+
+
+def test_the_built_in_reader_points_at_a_sentence_of_each_document(open_rag):
+    rag = open_rag("builtin")
+    answer = rag.ask("Which of these contracts mention a deposit of crowns?")
+    assert cited(answer) == ["01", "03", "05", "07"]
+    assert {c.quote for c in answer.citations} == {"A deposit of 90 crowns is due."}
