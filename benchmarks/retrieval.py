@@ -1,10 +1,13 @@
 """How well the right passage is found: plain BM25 beside the words, the vectors and their mixture.
 
     python -m benchmarks.retrieval --data FOLDER [--only cranfield,qa-de] [--questions N]
+    python -m benchmarks.retrieval --data FOLDER --reading train [--questions N]
 
 Every collection goes through the product's own path: a passage is a document, it is cut into
 chunks, encoded and put into an index on disk, and questions are asked through `rag.retrieve`. A
 passage ranks where its best chunk does. Prints nDCG@10 and recall@10 of each, and the means that matter.
+`--reading` looks at what a generator is given instead (`rag.spans`), over the articles of SQuAD: the share
+of questions whose answer is in it, once alone and once when each article has a forwarded copy.
 """
 
 from __future__ import annotations
@@ -22,11 +25,15 @@ from pathlib import Path
 
 from benchmarks.bm25 import PlainBM25
 from benchmarks.collections import Collection, Measures, Passage, load, measure
+from benchmarks.questions import load as load_questions
+from benchmarks.questions import sample
 from ingest.chunk import chunk
 from ingest.document import Document, Heading
 from ingest.encode import Encoder, load_encoder
 from ingest.index import LocalIndex
+from rag.fuse import vector_weight
 from rag.retrieve import Mode, retrieve
+from rag.spans import POOL, reading_spans
 
 RELATED = ("cranfield", "medline", "npl", "scifact")
 LANGUAGES = tuple(
@@ -36,6 +43,7 @@ ACROSS = tuple(f"xquad-{language}-to-en" for language in ["es", "de", "zh", "ar"
 MODES: tuple[Mode, ...] = ("words", "vector", "hybrid")
 COLUMNS = ("bm25", *MODES)
 _AT_ONCE = 512  # documents encoded together
+_READ = 6  # passages that a generator is given
 _CHUNKS = 50  # of each question, from which the first ten passages are taken
 
 
@@ -148,6 +156,34 @@ def summarise(results: Sequence[Result]) -> None:
         print(f"hybrid against words, worst language: {worst} {gaps[worst]:+.3f}")
 
 
+def reading(data: Path, encoder: Encoder, *, split: str, questions: int) -> None:
+    """Prints whether the answer is in what is read, and how much that is, plain and as spans."""
+    everything = [q for q in load_questions(data, "en", split) if q.set == "squad" and q.answers]
+    articles: dict[str, list[str]] = {}
+    for question in everything:
+        articles.setdefault(question.article, []).append(question.context)
+    texts = {name: "\n\n".join(dict.fromkeys(parts)) for name, parts in articles.items()}
+    copies = {f"Fwd {name}": f"Forwarded for your files.\n\n{t}" for name, t in texts.items()}
+    print(f"{'':<24}{'answer is read':>16}{'passages':>10}{'characters':>12}")
+    for label, documents in (("articles", texts), ("articles and copies", texts | copies)):
+        passages = [Passage(name, "", text) for name, text in documents.items()]
+        with tempfile.TemporaryDirectory() as folder:
+            index = LocalIndex.open(Path(folder) / "index", encoder=encoder)
+            build(index, encoder, passages)
+            read: dict[str, list[tuple[bool, int, int]]] = {"plain": [], "spans": []}
+            for question in sample(everything, questions):
+                hits = retrieve(index, encoder, question.text, k=POOL * _READ)
+                spans = reading_spans(hits, k=_READ, document=index.document).hits
+                for name, given in (("plain", hits[:_READ]), ("spans", spans)):
+                    held = any(question.answered_by(hit.chunk.text) for hit in given)
+                    size = sum(len(hit.chunk.text) for hit in given)
+                    read[name].append((held, len(given), size))
+            index.close()
+        for name, rows in read.items():
+            held, many, size = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+            print(f"{label + ', ' + name:<28}{held:>12.3f}{many:>10.1f}{size:>12,.0f}", flush=True)
+
+
 def main() -> None:
     """Reads the options and runs the collections."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -155,11 +191,17 @@ def main() -> None:
     parser.add_argument("--only", default=",".join((*RELATED, *LANGUAGES, *ACROSS)))
     parser.add_argument("--questions", type=int, help="of each collection, at most")
     parser.add_argument("--encoder", default="builtin")
+    parser.add_argument("--reading", choices=("train", "dev"), help="what is read, on this split")
     options = parser.parse_args()
     encoder = load_encoder(options.encoder)
     machine = platform.processor() or platform.machine()
     print(f"{machine}, {os.cpu_count()} cores, {platform.platform()}")
-    print(f"encoder {encoder.name}, {encoder.dimension} wide\n")
+    print(
+        f"encoder {encoder.name}, {encoder.dimension} wide; its vectors weigh {vector_weight(encoder)}\n"
+    )
+    if options.reading:
+        reading(options.data, encoder, split=options.reading, questions=options.questions or 300)
+        return
     columns = "".join(f"{column:>8}" for column in COLUMNS)
     print(f"{'':<38}  {'nDCG@10':>{len(columns)}}  {'recall@10':>{len(columns)}}")
     print(f"{'':<16}{'passages':>8}{'chunks':>7}{'asked':>7}  {columns}  {columns} seconds")

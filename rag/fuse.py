@@ -10,17 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ingest.document import Hit
 
-# What the vectors weigh beside the coverage of the best words hit: a question covered to 0.6 is
-# ranked by 4/5 words and 1/5 vectors. Fitted by `training/fusion.py`.
-VECTOR_WEIGHT = 0.15
+if TYPE_CHECKING:
+    from ingest.encode import Encoder
+
+# What the vectors weigh beside the coverage of the best words hit: at .15 a question covered to 0.6
+# is ranked by 4/5 words and 1/5 vectors. Fitted by `training/fusion.py`, for the built-in encoder
+# and for multilingual-e5-small, which stands for all that read a text in its order.
+STATIC_WEIGHT = 0.15
+CONTEXT_WEIGHT = 1.0
 LEAST_COVERAGE = 0.05  # of a hit by parts of words alone, such as a misspelt name
 
 
-def fuse(hits: Sequence[Hit], *, weight: float = VECTOR_WEIGHT) -> list[Hit]:
-    """The union of both legs' hits with their mixed scores (0..1), best first."""
+def vector_weight(encoder: Encoder) -> float:
+    """What an encoder's vectors weigh: those of a bag of tokens less than any others."""
+    from ingest.encode import StaticEncoder
+
+    return STATIC_WEIGHT if isinstance(encoder, StaticEncoder) else CONTEXT_WEIGHT
+
+
+def fuse(hits: Sequence[Hit], *, weight: float = STATIC_WEIGHT) -> list[Hit]:
+    """The union of both legs' hits with their mixed scores (0..1), best first.
+
+    `weight` is what the vectors weigh, see `vector_weight`.
+    """
     if not hits:
         return []
     best = max(hits, key=lambda hit: hit.words)

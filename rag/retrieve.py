@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from ingest.document import Hit
-from rag.fuse import fuse, scaled
+from rag.fuse import fuse, scaled, vector_weight
 
 if TYPE_CHECKING:
     from ingest.encode import Encoder
@@ -38,7 +38,7 @@ def retrieve(
     """
     vector = None if mode == "words" else encoder.encode_queries([question])[0]
     found = index.search(question, vector, k=max(k, CANDIDATES), mode=mode, where=where)
-    ranked = fuse(found) if mode == "hybrid" else scaled(found)
+    ranked = fuse(found, weight=vector_weight(encoder)) if mode == "hybrid" else scaled(found)
     if rerank is not None:
         ranked = list(rerank(question, ranked))
     return ranked[:k]

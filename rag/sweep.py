@@ -177,5 +177,5 @@ def _picked(
 def _coverage(swept: Swept, matched: int) -> str:
     """What was looked through, for the reader of the answer."""
     read, searched = len(swept.documents), swept.searched
-    said = f"searched {searched} documents, read passages of {read}: {matched} of them match"
+    said = f"looked through {read} of {searched} documents, those that fit best; {matched} matched"
     return f"{said}; {swept.left} more fit less well and were not read" if swept.left else said

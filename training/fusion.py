@@ -1,11 +1,12 @@
-"""Fits how the vectors weigh beside the words (`VECTOR_WEIGHT` in `rag/fuse.py`).
+"""Fits how an encoder's vectors weigh beside the words (`STATIC_WEIGHT`, … in `rag/fuse.py`).
 
-    python -m training.fusion --data FOLDER
+    python -m training.fusion --data FOLDER [--encoder NAME] [--passages N] [--questions N]
 
 Asks the training questions that the encoder was not trained on (`held_out`) over the paragraphs of
 their language's training sets and plain text, the Spanish ones over the English paragraphs too, and
 single sentences of Wikipedia articles for the rest of their article. Prints, for each weight, the
 nDCG@10 in one language, the worst loss against the words alone in any, and both other measures.
+`--passages` takes fewer, for an encoder that is slow: those that answer, and some others.
 """
 
 from __future__ import annotations
@@ -27,8 +28,7 @@ from rag.retrieve import CANDIDATES
 from training.encoder_data import held_out, paragraphs, sentences
 
 LANGUAGES = ("ar", "en", "es", "fr", "ja", "pt", "zh")
-WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
-QUESTIONS = 300  # of each collection
+WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0)
 
 
 def questions(data: Path, language: str, held: set[str]) -> Collection:
@@ -45,7 +45,7 @@ def questions(data: Path, language: str, held: set[str]) -> Collection:
     for path in sorted((data / "text").glob(f"{language}_*.txt.zst")):
         for title, text in paragraphs(path, limit=900, budget=3_000_000):
             passages.append(Passage(f"t{len(passages)}", title, text))
-    return Collection(language, tuple(passages), sample(asked), grades)
+    return Collection(language, tuple(passages), asked, grades)
 
 
 def across(data: Path, english: Collection, held: set[str]) -> Collection:
@@ -60,7 +60,7 @@ def across(data: Path, english: Collection, held: set[str]) -> Collection:
         if kind == "q" and question in held and question in contexts:
             asked[question] = row["text"]
             grades[question] = {places[contexts[question]]: 1}
-    return Collection("es-en", english.passages, sample(asked), grades)
+    return Collection("es-en", english.passages, asked, grades)
 
 
 def articles(data: Path) -> Collection:
@@ -80,13 +80,25 @@ def articles(data: Path) -> Collection:
             places = [f"a{len(passages) + number}" for number in range(len(rest))]
             passages += [Passage(p, "", text) for p, text in zip(places, rest, strict=True)]
             asked[title], grades[title] = rng.choice(long), dict.fromkeys(places, 1)
-    return Collection("articles", tuple(passages), sample(asked), grades)
+    return Collection("articles", tuple(passages), asked, grades)
 
 
-def sample(asked: dict[str, str]) -> dict[str, str]:
-    """At most QUESTIONS of the questions, the same ones each time."""
-    chosen = random.Random(0).sample(sorted(asked), min(QUESTIONS, len(asked)))
-    return {name: asked[name] for name in chosen}
+def smaller(collection: Collection, *, passages: int | None, questions: int) -> Collection:
+    """At most so many of the questions, and of the passages those that answer and some others."""
+    chance = random.Random(0)
+    names = sorted(collection.questions)
+    asked = chance.sample(names, min(questions, len(names)))
+    kept = collection.passages
+    if passages is not None:
+        answering = {place for name in asked for place in collection.grades[name]}
+        others = [passage.id for passage in kept if passage.id not in answering]
+        chosen = answering.union(
+            chance.sample(others, max(0, min(passages, len(kept)) - len(answering)))
+        )
+        kept = tuple(passage for passage in kept if passage.id in chosen)
+    return Collection(
+        collection.name, kept, {n: collection.questions[n] for n in asked}, collection.grades
+    )
 
 
 def candidates(collection: Collection, encoder: Encoder) -> dict[str, list[Hit]]:
@@ -136,13 +148,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--encoder", default="builtin")
+    parser.add_argument("--passages", type=int, help="of each collection, about; all by default")
+    parser.add_argument("--questions", type=int, default=300, help="of each collection, at most")
     options = parser.parse_args()
     encoder = load_encoder(options.encoder)
     measured: dict[str, dict[float | None, Measures]] = {}
     for collection in collections(options.data):
-        measured[collection.name] = results(collection, encoder)
+        part = smaller(collection, passages=options.passages, questions=options.questions)
+        measured[part.name] = results(part, encoder)
         line = "".join(f"{m.ndcg:7.3f}" for m in measured[collection.name].values())
-        print(f"{collection.name:<9}{len(collection.questions):>5}{line}", flush=True)
+        print(f"{part.name:<9}{len(part.questions):>5}{line}", flush=True)
     for weight in (None, *WEIGHTS):
         own = [measured[language][weight].ndcg for language in LANGUAGES]
         losses = [measured[name][None].ndcg - own[i] for i, name in enumerate(LANGUAGES)]

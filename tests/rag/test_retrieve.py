@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.document import Chunk, Hit
+from ingest.encode import StaticEncoder
 from rag.fuse import fuse
 from rag.retrieve import CANDIDATES, retrieve
 
@@ -152,3 +153,10 @@ def test_a_reranker_sees_all_candidates_and_has_the_last_word() -> None:
 
     assert names(retrieve(index, Encoder(), "q", k=2, rerank=backwards)) == ["19", "18"]
     assert seen == [20]
+
+
+def test_vectors_of_a_bag_of_tokens_weigh_less_than_those_of_any_other_encoder() -> None:
+    both = (hit("words", words=9, vector=0.3, coverage=0.6), hit("near", words=2, vector=0.9))
+    bag = StaticEncoder.load()
+    assert names(retrieve(Index(*both), bag, "question")) == ["words", "near"]
+    assert names(retrieve(Index(*both), Encoder(), "question")) == ["near", "words"]

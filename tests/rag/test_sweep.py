@@ -66,7 +66,7 @@ def test_every_document_that_answers_has_a_line_with_its_name_and_quote(open_rag
     assert [s.text for s in answer.sentences] == [f"{c.source}: deposit" for c in answer.citations]
     for citation in answer.citations:
         assert rag.text(citation.source)[citation.start : citation.end] == citation.quote
-    assert answer.notes == ("searched 8 documents, read passages of 8: 4 of them match",)
+    assert answer.notes == ("looked through 8 of 8 documents, those that fit best; 4 matched",)
 
 
 def test_documents_are_asked_a_few_at_a_time(open_rag):
@@ -95,7 +95,7 @@ def test_a_filter_bounds_what_is_searched(open_rag):
     rag = open_rag(Attentive("deposit"))
     answer = rag.ask("Which contracts mention a deposit?", where="source!=*/03.txt")
     assert cited(answer) == ["01", "05", "07"]
-    assert answer.notes[0].startswith("searched 7 documents")
+    assert answer.notes[0].startswith("looked through 7 of 7 documents")
 
 
 def test_of_more_than_can_be_read_the_rest_is_counted(open_rag):
