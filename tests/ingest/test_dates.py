@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.dates import iso_date
 from ingest.extract import extract
@@ -123,3 +125,14 @@ def test_a_pdf_was_written_when_it_was_last_changed():
     data = data.replace(b"/Root 1 0 R", b"/Root 1 0 R /Info 3 0 R")
     (document,) = extract(data, name="a.pdf")
     assert document.date == "2012-04-10T14:30:26-07:00"
+
+
+forms = st.from_regex(r"D:\d{4,14}[Z+-]\d\d'\d\d'|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}[T ]\d?\d:.{0,12}")
+
+
+@given(st.text(max_size=40) | forms | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ .{9}"))
+def test_whatever_a_file_says_gives_a_date_or_none(text):
+    found = iso_date(text)
+    if found is not None:
+        assert datetime.fromisoformat(found).year > 1
+        assert iso_date(found) == found
