@@ -234,7 +234,7 @@ def chat(
         begun = Chat.load(resume, rag, k=k, where=where) if resume else rag.chat(k=k, where=where)
         talk = Talk(rag, begun, width=columns(), bold=bold)
         if sys.stdin.isatty():
-            note(f"{len(begun.turns)} turns so far; /help lists the commands, Ctrl-D leaves")
+            note("/help lists the commands, Ctrl-D leaves")
         while not talk.over and (line := read_line()) is not None:
             try:
                 heard = talk.hear(line)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rag.answer import Answer, Citation, Sentence, Timings, Usage
+    from rag.chat import Chat, Turn
     from rag.draft import AnswerStream
     from rag.errors import RagError, SchemaError, Unsupported
     from rag.generator import Generator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "AnswerStream",
+    "Chat",
     "Citation",
     "Generator",
     "Rag",
@@ -33,6 +35,7 @@ __all__ = [
     "Sentence",
     "Timings",
     "ToolLoop",
+    "Turn",
     "Unsupported",
     "Usage",
     "search_tool",
@@ -40,6 +43,7 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(["Answer", "Citation", "Sentence", "Timings", "Usage"], "rag.answer"),
+    **dict.fromkeys(["Chat", "Turn"], "rag.chat"),
     "AnswerStream": "rag.draft",
     **dict.fromkeys(["RagError", "SchemaError", "Unsupported"], "rag.errors"),
     "Generator": "rag.generator",

@@ -56,12 +56,16 @@ def quoting_messages(
     question: str,
     passages: Sequence[Passage],
     *,
+    history: Sequence[Message] = (),
     most: int = MAX_QUOTES,
     layout: Layout = GENERAL,
 ) -> list[Message]:
-    """The conversation that asks for verbatim quotes, at most so many, out of these passages."""
+    """The conversation that asks for verbatim quotes, at most so many, out of these passages.
+
+    The `history` is told as in `writing_messages`.
+    """
     rules = _QUOTING.format(noun=layout.noun, most=most, not_found=NOT_FOUND)
-    return _messages(rules, passages, f"Question: {flatten(question)[0]}", layout)
+    return _messages(rules, passages, "\n".join(_asked(question, history)), layout)
 
 
 def writing_messages(
@@ -78,9 +82,7 @@ def writing_messages(
     made of documents. A model that is not `held` to the form is reminded of it at the end.
     """
     rules = _WRITING.format(noun=layout.noun, most=MAX_SENTENCES, not_found=NOT_FOUND)
-    earlier = [m.content for m in history if m.role == "user" and isinstance(m.content, str)]
-    lines = [f"Earlier question: {flatten(text)[0]}" for text in earlier[-_EARLIER:]]
-    lines += [f"Question: {flatten(question)[0]}", *([] if held else ["", _REMINDER])]
+    lines = [*_asked(question, history), *([] if held else ["", _REMINDER])]
     return _messages(rules, passages, "\n".join(lines), layout)
 
 
@@ -142,6 +144,13 @@ def content_text(content: Content) -> str:
     """A content as text, for people: special tokens are written out."""
     parts = (content,) if isinstance(content, str) else content
     return "".join(part if isinstance(part, str) else part.token for part in parts)
+
+
+def _asked(question: str, history: Sequence[Message]) -> list[str]:
+    """The last questions of a conversation and this one, a line each."""
+    earlier = [m.content for m in history if m.role == "user" and isinstance(m.content, str)]
+    lines = [f"Earlier question: {flatten(text)[0]}" for text in earlier[-_EARLIER:]]
+    return [*lines, f"Question: {flatten(question)[0]}"]
 
 
 def _messages(rules: str, passages: Sequence[Passage], asked: str, layout: Layout) -> list[Message]:

@@ -1,4 +1,5 @@
-"""The model `ragbone` in chat completions: the last question, answered out of the index.
+"""The model `ragbone` in chat completions: the last question, answered out of the index, after
+what was said before it.
 
 Citations come twice: as `[1]` in the text, and as data. A schema is filled from the documents.
 """
@@ -16,12 +17,13 @@ from uuid import uuid4
 from fastapi import Response
 from fastapi.responses import JSONResponse
 
+from backbone.request import Message
 from rag.answer import Answer, Citation, Sentence
 from rag.server.asking import Asking
 from rag.server.errors import ApiError, translated
 from rag.server.formats import schema_of
 from rag.server.generations import Generations
-from rag.server.messages import text_of
+from rag.server.messages import ChatMessage, text_of
 from rag.server.site import Site
 from rag.server.sse import DONE, data, streamed
 from rag.server.usage import usage
@@ -36,6 +38,7 @@ NOT_ANSWERED = {
     "not_in_passages": "The documents do not contain the answer.",
     "below_threshold": "The documents do not contain the answer, as far as this model can tell.",
 }
+SAID = ("user", "assistant")
 # Changing a quote is not possible, so these cannot be obeyed; what only steers sampling is noted.
 REFUSED = ("tools", "logprobs", "top_logprobs", "logit_bias", "stop")
 WITHOUT_EFFECT = (
@@ -53,7 +56,8 @@ async def grounded_chat(asked: ChatRequest, site: Site, started: Generations) ->
     if asked.response_format is not None and asked.response_format.type == "regex":
         raise ApiError(400, "an answer of quotes cannot keep to a pattern", code="unsupported")
     rag = site.index()
-    asking = begin(site, partial(rag.stream, last_question(asked), schema=schema), started)
+    question, history = last_question(asked), earlier(asked.messages[:-1])
+    asking = begin(site, partial(rag.stream, question, schema=schema, history=history), started)
     frame = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": asked.model}
     if asked.stream:
         return streamed(_events(asked, frame, asking, as_data=schema is not None))
@@ -98,12 +102,23 @@ def last_question(asked: ChatRequest) -> str:
     return text
 
 
+def earlier(messages: Iterable[ChatMessage | Message]) -> list[Message]:
+    """What was asked and replied before, on which a question may lean; not that nothing was."""
+    said = [(m.role, content_of(m)) for m in messages if m.role in SAID]
+    return [Message(role, text) for role, text in said if text not in NOT_ANSWERED.values()]
+
+
+def content_of(message: ChatMessage | Message) -> str:
+    """What a message says."""
+    return str(message.content) if isinstance(message, Message) else text_of(message.content)
+
+
 def warnings(asked: Any) -> list[str]:
     """What of a request has no effect on answers out of the index."""
     idle = [name for name in WITHOUT_EFFECT if getattr(asked, name, None) is not None]
     found = [f"{', '.join(idle)}: no effect on quotes"] if idle else []
-    if len(getattr(asked, "messages", ())) > 1:
-        found.append("only the last message is the question; earlier ones are not read")
+    if any(message.role not in SAID for message in getattr(asked, "messages", ())):
+        found.append("system and tool messages have no effect on quotes")
     return found
 
 

@@ -18,7 +18,7 @@ from rag.server.chat import longest_reply
 from rag.server.errors import ApiError, translated
 from rag.server.formats import ANY_OBJECT, JsonObject, Schema, grammar_of
 from rag.server.generations import Generations
-from rag.server.grounded import begin, refuse, warnings
+from rag.server.grounded import begin, earlier, refuse, warnings
 from rag.server.openapi import replies
 from rag.server.outcome import Answered, Generated, Outcome, Source
 from rag.server.response_events import Events, items
@@ -122,7 +122,8 @@ async def _ask(
     if last.role != "user" or not str(last.content).strip():
         raise ApiError(400, "the last input must be the user's question", param="input")
     schema = _schema(asked)
-    ask = partial(site.index().stream, str(last.content), schema=schema)
+    history = earlier(conversation[:-1])
+    ask = partial(site.index().stream, str(last.content), schema=schema, history=history)
     return Answered(begin(site, ask, started), as_data=schema is not None)
 
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from backbone.errors import PromptTooLong
-from backbone.request import Message, Sampling, Stream
+from backbone.request import Sampling, Stream
 from ingest.errors import EncoderMismatch, IndexMissing, UnknownSource
 from rag import Rag, Unsupported
 from rag.answer import Quote, Usage
@@ -243,9 +243,7 @@ def test_a_generator_that_can_neither_chat_nor_point_is_refused_by_name(open_rag
         rag.ask("cache")
 
 
-@pytest.mark.parametrize(
-    "option", [{"web": True}, {"schema": {"type": "object"}}, {"history": [Message("user", "hi")]}]
-)
+@pytest.mark.parametrize("option", [{"web": True}, {"schema": {"type": "object"}}])
 def test_what_is_not_built_is_refused_before_anything_runs(open_rag, option):
     rag = open_rag()
     with pytest.raises(Unsupported, match=next(iter(option))):

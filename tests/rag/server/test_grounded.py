@@ -89,7 +89,48 @@ def test_what_has_no_effect_is_said(rag):
     earlier = [{"role": "system", "content": "Be brief."}, *QUESTION]
     warnings = chat(rag, temperature=0.5, max_tokens=5, messages=earlier).json["warnings"]
     assert "temperature, max_tokens" in warnings[0]
-    assert "earlier" in warnings[1]
+    assert "system" in warnings[1]
+
+
+SAID = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "What do weights take?"},
+    {"role": "assistant", "content": "The documents do not contain the answer."},
+    {"role": "user", "content": [{"type": "text", "text": "And keys?"}]},
+    {"role": "assistant", "content": "12 KB per token. [1]"},
+]
+
+
+def test_a_follow_up_is_understood_after_the_earlier_messages(rag, monkeypatch):
+    histories = []
+    search = rag.search
+
+    def noted(query, *, history=(), **options):
+        histories.append([(m.role, m.content) for m in history])
+        return search(query, history=history, **options)
+
+    monkeypatch.setattr(rag, "search", noted)
+    follow_up = {"role": "user", "content": "Per what?"}
+    assert chat(rag, messages=[*SAID, follow_up]).status == 200
+    said = str(rag.generator.requests[-1][0][-1].content)
+    assert said.index("Earlier question: And keys?") < said.index("Question: Per what?")
+    assert histories == [
+        [
+            ("user", "What do weights take?"),
+            ("user", "And keys?"),
+            ("assistant", "12 KB per token. [1]"),
+        ]
+    ]
+
+
+def test_responses_go_on_after_the_earlier_ones(rag):
+    client = serving(rag=rag)
+    first = client.post("/v1/responses", {"model": "ragbone", "input": "What do weights take?"})
+    rag.generator.replies = [REPLY]
+    again = {"model": "ragbone", "input": "Why?", "previous_response_id": first.json["id"]}
+    assert client.post("/v1/responses", again).status == 200
+    said = str(rag.generator.requests[-1][0][-1].content)
+    assert "Earlier question: What do weights take?" in said
 
 
 @pytest.mark.parametrize(
