@@ -9,6 +9,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from ingest.where import Where
 from rag.answer import Answer, Citation
 from rag.chat import Chat
 from rag.display import citation_text, harmless, place
@@ -108,13 +109,16 @@ class Talk:
         return f"{place(citation)}\n{before}{self._bold(quote)}{after}"
 
     def _look(self, where: str) -> str:
-        self._rag.search("x", k=1, where=where or None)  # raises now, what is no filter
+        if where:
+            Where.parse(where)  # raises now, what is no filter
         self.chat.where = where or None
         return f"from now on only where {where}" if where else "from now on everywhere"
 
     def _switch_web(self, state: str) -> str:
         if state not in ("on", "off"):
             raise ValueError("/web takes on or off")
+        if state == "on":
+            self._rag.stream("x", web=True).close()  # raises now, where that cannot be done
         self.chat.web = state == "on"
         return f"the web is {state}"
 

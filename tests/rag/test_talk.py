@@ -3,7 +3,7 @@
 import pytest
 
 from ingest.errors import UnknownSource
-from rag import Chat, Rag
+from rag import Chat, Rag, Unsupported
 from rag.draft import AnswerStream
 from rag.ground import NOT_FOUND
 from rag.talk import HELP, Talk
@@ -95,6 +95,26 @@ def test_a_filter_holds_until_it_is_taken_away(talk):
     assert talk.chat.where == "source=docs/a*"
     talk.hear("/where")
     assert ask(talk).answered
+
+
+def test_the_web_is_searched_from_when_it_is_switched_on_if_it_can_be(talk, monkeypatch):
+    def stream(question, *, web=False, **options):
+        if web:
+            raise Unsupported("no web here")
+        raise AssertionError("nothing is asked")
+
+    monkeypatch.setattr(talk._rag, "stream", stream)
+    with pytest.raises(Unsupported, match="no web here"):
+        talk.hear("/web on")
+    assert talk.chat.web is False
+    monkeypatch.setattr(talk._rag, "stream", lambda *_, **__: AnswerStream(iter(())))
+    monkeypatch.setattr(AnswerStream, "close", lambda self: None)
+    talk.hear("/web on")
+    assert talk.chat.web is True
+    talk.hear("/web off")
+    assert talk.chat.web is False
+    with pytest.raises(ValueError, match="on or off"):
+        talk.hear("/web maybe")
 
 
 def test_a_saved_conversation_is_gone_on_with(talk, tmp_path):
