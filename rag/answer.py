@@ -96,7 +96,8 @@ class Answer:
     of them holds the answer, or none does well enough. `hits` are the passages that were read, the
     best first; `sentences` ends with what a model said that no passage holds, without citations and
     not in `text`; `conflicts` are passages that contradict each other; `data` is the object that a
-    schema asked for; `notes` say what a reader of the answer should know about how it was made.
+    schema asked for; `notes` say what a reader of the answer should know about how it was made;
+    `confidence` is the model's own estimate (0..1) that the passages answer, where it makes one.
     """
 
     question: str
@@ -109,6 +110,7 @@ class Answer:
     reason: Reason | None = None
     data: Any = None
     notes: tuple[str, ...] = ()
+    confidence: float | None = None
     model: str = ""
     usage: Usage = Usage()
     timings: Timings = Timings()

@@ -141,6 +141,7 @@ class Draft:
         usage: Usage = Usage(),  # noqa: B008
         reason: Reason | None = None,
         data: Any = None,
+        confidence: float | None = None,
     ) -> Answer:
         """The answer. Without a sentence there is none, for `reason` or since no passage has it."""
         total = self.clock()
@@ -156,6 +157,7 @@ class Draft:
             conflicts=tuple(self._conflicts),
             data=data,
             notes=tuple(self._notes),
+            confidence=confidence,
             model=model,
             usage=usage,
             timings=Timings(self.retrieved, first, total),

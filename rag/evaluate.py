@@ -149,6 +149,7 @@ def _answered(result: Result, answer: Answer | None, places: Sequence[Place]) ->
         answered=answer.answered,
         text=answer.text,
         reason=answer.reason,
+        confidence=answer.confidence,
         citations=tuple(_cited(c, result.case, places) for c in answer.citations),
         seconds={"retrieve": times.retrieve, "first": times.first_token, "total": times.total},
     )
