@@ -19,7 +19,6 @@ from rag.answer import Answer
 POOL = 4  # so many hits for each that is read: the others take the places of repeated text
 MOST = 3  # chunks in a span
 _SHORT = 8  # words; fewer may stand in two documents and mean two things
-_GAP = 200  # characters, all white space, that may part neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def _runs(pieces: Sequence[_Piece], text: Callable[[str], str]) -> Iterator[_Run
 
 def _touch(one: Chunk, two: Chunk, text: Callable[[str], str]) -> bool:
     """Whether nothing but white space parts two chunks in their document."""
-    if one.source != two.source or two.start - one.end > _GAP:
+    if one.source != two.source:
         return False
     whole = text(one.source)
     fits = all(whole[c.start : c.end] == c.text for c in (one, two))

@@ -15,10 +15,10 @@ BIRDS = ("heron", "egret", "stork", "crane", "ibis", "kite", "dove", "rook")
 
 
 class Attentive(FakeGenerator):
-    """Quotes, of every passage that it is shown, the first words of those that have a word."""
+    """Quotes a word of every passage that it is shown and that has it."""
 
-    def __init__(self, word: str) -> None:
-        super().__init__()
+    def __init__(self, word: str, **options) -> None:
+        super().__init__(**options)
         self.word = word
 
     def submit(self, messages, **options):
@@ -37,13 +37,13 @@ def open_rag(tmp_path):
     """Opens an index over contracts, one a bird; every second one has a deposit."""
     opened = []
 
-    def open_rag(generator, *, count=8):
+    def open_rag(generator, *, count=8, padding=""):
         folder = tmp_path / "contracts"
         folder.mkdir()
         for number in range(count):
             bird = f"{BIRDS[number % 8]} number {number}"
             paid = "A deposit of 90 crowns is due." if number % 2 else "Nothing is due."
-            text = f"The contract about the {bird} holds. {paid} It ends in May.\n"
+            text = f"The contract about the {bird} holds. {paid} {padding}It ends in May.\n"
             (folder / f"{number:02}.txt").write_text(text, encoding="utf-8")
         rag = Rag.open(tmp_path / ".rag", generator=generator, encoder=FakeEncoder())
         opened.append(rag)
@@ -85,6 +85,40 @@ def test_a_context_too_small_for_a_few_documents_leaves_none_out(open_rag):
     assert len(generator.requests) > 2
 
 
+def test_a_document_that_was_cut_to_fit_is_asked_again_whole(open_rag):
+    generator = Attentive("May")
+    generator.context_length = 400
+    rag = open_rag(generator, padding="Both sides keep what they know of each other secret. " * 9)
+    assert cited(rag.ask("Which contracts end in May?")) == [f"{n:02}" for n in range(8)]
+
+
+def test_a_document_has_one_line_however_much_of_it_is_quoted(open_rag, tmp_path):
+    rag = open_rag(Attentive("deposit"))
+    parts = "A deposit is due at once. " * 45, "Another deposit is due later. " * 45
+    (tmp_path / "long.txt").write_text("\n\n".join(parts), encoding="utf-8")
+    rag.index([tmp_path / "long.txt"])
+    answer = rag.ask("Which contracts mention a deposit?")
+    assert sum("long.txt" in sentence.text for sentence in answer.sentences) == 1
+
+
+def test_what_a_model_on_a_server_makes_up_is_no_line(open_rag):
+    rag = open_rag(Attentive("deposit", abilities=("chat",)))
+    said = ['[1] "deposit"\n[2] "a fee of ten crowns for the boat"', NOT_FOUND]
+    rag.generator.submit = lambda messages, **options: FakeGenerator(said.pop(0)).submit(messages)
+    answer = rag.ask("Which contracts mention a deposit?")
+    assert len(answer.citations) == 1
+    assert [s.text for s in answer.sentences if not s.supported] == [
+        '[2] "a fee of ten crowns for the boat"'
+    ]
+
+
+def test_a_single_document_is_read_as_ever(open_rag):
+    rag = open_rag(Attentive("holds"), count=1)
+    answer = rag.ask("Which contracts mention herons?")
+    assert answer.answered
+    assert answer.notes == ()
+
+
 def test_a_counting_question_ends_with_the_number(open_rag):
     answer = open_rag(Attentive("deposit")).ask("How many documents mention a deposit?")
     assert answer.sentences[-1].text == "4 of 8 documents"
@@ -115,7 +149,7 @@ def test_a_question_like_any_other_is_not_swept(open_rag):
 
 def test_a_sweep_can_be_asked_for_and_declined(open_rag):
     rag = open_rag(Attentive("deposit"))
-    assert cited(rag.ask("What deposit is due?", sweep=True)) == ["01", "03", "05", "07"]
+    assert cited(rag.ask("What deposit is due?", sweep=True, k=1)) == ["01", "03", "05", "07"]
     assert len(rag.ask("Which contracts mention a deposit?", k=2, sweep=False).hits) == 2
     with pytest.raises(Unsupported, match="schema"):
         rag.ask("What deposit is due?", sweep=True, schema={"type": "object"})
@@ -134,3 +168,6 @@ def test_the_built_in_reader_points_at_a_sentence_of_each_document(open_rag):
     answer = rag.ask("Which of these contracts mention a deposit of crowns?")
     assert cited(answer) == ["01", "03", "05", "07"]
     assert {c.quote for c in answer.citations} == {"A deposit of 90 crowns is due."}
+    named = rag.ask("Which contracts mention the stork?")
+    assert [c.quote for c in named.citations] == ["The contract about the stork number 2 holds."]
+    assert not rag.ask("Which contracts mention stork number 5?", sweep=True).answered
