@@ -15,10 +15,10 @@ from dataclasses import replace
 from backbone.request import Message
 from ingest.document import Hit
 
-# What the scores of both questions together weigh beside those of the question alone, if that says
-# as much. Fitted on conversations made of training questions: 0.4 to 0.6 are alike; more finds more
-# of what follows up, and less once the subject changes.
-TOGETHER = 0.5
+# The share of the score of both questions together from which a question says enough to count for
+# as much as they do. Fitted on conversations made of training questions: 0.4 to 0.6 are alike; more
+# finds more of what follows up, and less once the subject changes.
+ENOUGH = 0.5
 
 Place = tuple[str, int, int]
 
@@ -28,8 +28,8 @@ def in_context(
 ) -> list[Hit]:
     """The hits for a question after `history`, best first, with scores from 0 to 1.
 
-    `find` gives the hits for a text. A question counts for as much as its words find, so that of
-    "and why?" little is left; a hit's other figures are the better ones of both searches.
+    `find` gives the hits for a text. A question whose words say little counts for little beside
+    both together: "and why?"; a hit's other figures are the better ones of both searches.
     """
     own = find(question)
     text = beside(question, history)
@@ -42,19 +42,19 @@ def in_context(
         held = hits.setdefault(_place(hit), replace(hit, score=0.0))
         hits[_place(hit)] = Hit(
             hit.chunk,
-            score=held.score + TOGETHER * hit.score,
+            score=held.score + hit.score,
             words=max(held.words, hit.words),
             vector=max(held.vector, hit.vector),
             coverage=max(held.coverage, hit.coverage),
         )
     ranked = sorted(hits.values(), key=lambda hit: (-hit.score, _place(hit)))
-    return [replace(hit, score=hit.score / (alone + TOGETHER)) for hit in ranked]
+    return [replace(hit, score=hit.score / (alone + 1)) for hit in ranked]
 
 
 def _alone(own: Sequence[Hit], together: Sequence[Hit]) -> float:
-    """How much a question says (0..1) beside the one before: the share of its best BM25 score."""
+    """What a question counts for (0..1) beside both together, by the best BM25 scores."""
     part, whole = (max((hit.words for hit in hits), default=0.0) for hits in (own, together))
-    return min(1.0, part / whole) if whole > 0 else 1.0
+    return min(1.0, part / (ENOUGH * whole)) if whole > 0 else 1.0
 
 
 def beside(question: str, history: Sequence[Message]) -> str:

@@ -68,7 +68,7 @@ def test_a_reranker_is_given_the_question_with_what_was_said(tmp_path, rag):
 
 
 SCORES = {
-    "why": {"a": (1.0, 2.0, 0.9), "b": (0.5, 1.0, 0.1)},
+    "why": {"a": (1.0, 2.0, 0.9), "b": (0.5, 1.0, 0.1), "c": (0.2, 0.5, 0.8)},
     "x why": {"b": (1.0, 8.0, 0.5), "c": (0.4, 4.0, 0.3)},
 }
 
@@ -83,14 +83,19 @@ def find(text):
 def test_a_question_that_says_little_counts_for_little():
     hits = in_context("why", [Message("user", "x")], find)
     assert [hit.chunk.source for hit in hits] == ["b", "a", "c"]
-    b, a, c = (hit.score for hit in hits)
-    assert (a, b, c) == (0.25 / 0.75, (0.125 + 0.5) / 0.75, 0.2 / 0.75)
+    assert [hit.score for hit in hits] == pytest.approx([1.25 / 1.5, 0.5 / 1.5, 0.5 / 1.5])
+
+
+def test_one_that_says_enough_counts_for_as_much_as_both(monkeypatch):
+    monkeypatch.setitem(SCORES["why"], "a", (1.0, 4.0, 0.9))
+    hits = in_context("why", [Message("user", "x")], find)
+    assert [hit.score for hit in hits] == pytest.approx([0.75, 0.5, 0.3])
 
 
 def test_a_hit_is_as_good_as_the_better_search_says():
     hits = {hit.chunk.source: hit for hit in in_context("why", [Message("user", "x")], find)}
-    assert [hits[s].coverage for s in "abc"] == [0.9, 0.5, 0.3]
-    assert hits["b"].words == 8.0
+    assert [hits[s].coverage for s in "abc"] == [0.9, 0.5, 0.8]
+    assert [hits[s].words for s in "abc"] == [2.0, 8.0, 4.0]
 
 
 def test_the_last_question_is_put_before_the_next_one(rag):
