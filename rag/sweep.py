@@ -56,13 +56,16 @@ class Swept:
 
 def asked_for(question: Question, index: Index) -> Listing | None:
     """What a question asks of each document, when it is to be answered by a sweep; else None."""
-    if question.sweep and question.schema is not None:
-        raise Unsupported("a sweep over documents fills in no schema: leave one of them out")
+    if question.sweep and (question.schema is not None or question.web):
+        raise Unsupported(
+            "asking every document fills in no schema and reads no web pages: leave one of them out"
+        )
     listing = read_listing(question.text)
     if question.sweep:
         return listing or Listing(question.text)
-    plain = question.sweep is False or question.web or question.schema is not None
-    return None if listing is None or plain or index.count(question.where) < 2 else listing
+    if question.sweep is False or question.web or question.schema is not None:
+        return None
+    return listing if listing is not None and index.count(question.where) > 1 else None
 
 
 def sweep(index: Index, encoder: Encoder, topic: str, *, where: str | None = None) -> Swept:
