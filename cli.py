@@ -441,6 +441,9 @@ def eval_command(
     save: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Keep this run, for a later --baseline.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="PAGE", help="Write a report with plots, for a browser.")
+    ] = None,
     model: Model = None,
     api_key: ApiKey = None,
     plain_http: PlainHttp = False,
@@ -452,6 +455,7 @@ def eval_command(
     from rag.compare import compare
     from rag.evaluation import Evaluation
     from rag.evaluation_text import comparison_text, evaluation_text
+    from rag.report import report
 
     set_up(verbose)
     earlier = Evaluation.load(baseline) if baseline else None
@@ -465,6 +469,8 @@ def eval_command(
     compared = compare(earlier, found, tolerance=tolerance) if earlier else None
     if save:
         found.save(save)
+    if html:
+        html.write_text(report(found, compared, name=questions.name), encoding="utf-8")
     if as_json:
         emit(found.to_json() | {"comparison": compared.to_json() if compared else None})
     else:

@@ -405,8 +405,9 @@ def test_eval_prints_a_table_and_a_regression_against_an_earlier_run_fails(
     indexed, generator, questions
 ):
     generator.replies = list(generator.right)
-    first = indexed("eval", questions, "--save", "run.json")
+    first = indexed("eval", questions, "--save", "run.json", "--html", "report.html")
     assert first.code == 0
+    assert "How long is annual leave?" in Path("report.html").read_text(encoding="utf-8")
     assert "2 questions, model fake" in first.out
     generator.replies = list(generator.right)
     again = indexed("eval", questions, "--baseline", "run.json")
