@@ -108,7 +108,7 @@ PlainHttp = Annotated[
 ]
 Where = Annotated[
     str | None,
-    typer.Option(metavar="EXPR", help="Look only there: source=docs/*.pdf and page>=3"),
+    typer.Option(metavar="EXPR", help="Look only there: date>=2024 and source=docs/*.pdf"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on standard error.")]
@@ -734,6 +734,7 @@ def print_status(facts: dict[str, Any]) -> None:
     for document in documents:
         sizes = [count(document["characters"], "character"), count(document["chunks"], "passage")]
         sizes += [count(document["pages"], "page")] if document["pages"] else []
+        sizes += [document["date"][:10]] if document["date"] else []
         say(f"{one_line(document['source'])} ({', '.join(sizes)})")
 
 
