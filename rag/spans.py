@@ -50,14 +50,21 @@ def reading_spans(
     """The best `k` different hits, best first; with `document`, neighbours are merged.
 
     A span is `document.text[start:end]` of up to three chunks, with the page and the headings of
-    its start and the scores of its best. Of hits with the same text the newest document's is read.
+    its start and the scores of its best. Of hits with the same text the newest document's is read,
+    and one that holds all of another takes its place.
     """
     text = cache(lambda source: _text(source, document))
     pieces, repeated = _newest([_Piece(hit, _words(hit.chunk.text)) for hit in hits])
     chosen: list[_Piece] = []
     for piece in pieces:
+        inner = [each for each in chosen if _holds([piece], each)]
         if any(_holds(run, piece) for run in _runs(chosen, text)):
             repeated.append(piece.hit)
+        elif inner:  # a forwarded mail holds the first one: it takes its place
+            score = inner[0].hit.score
+            chosen[chosen.index(inner[0])] = replace(piece, hit=replace(piece.hit, score=score))
+            chosen = [each for each in chosen if each not in inner]
+            repeated += [each.hit for each in inner]
         elif len(chosen) < k:
             chosen.append(piece)
     runs = sorted(_runs(chosen, text), key=lambda run: min(map(chosen.index, run)))

@@ -112,6 +112,15 @@ def test_a_passage_inside_a_longer_one_is_not_read_again():
     assert [hit.chunk.source for hit in spans.hits] == ["whole.txt"]
 
 
+def test_a_longer_passage_takes_the_places_of_those_it_holds():
+    whole = only("forwarded.eml", "Forwarded message: " + " ".join(PARTS[:3]))
+    found = [only("a.txt", PARTS[1]), only("b.txt", PARTS[4]), whole, only("c.txt", PARTS[2])]
+    spans = reading_spans(found, k=2)
+    assert [hit.chunk.source for hit in spans.hits] == ["forwarded.eml", "b.txt"]
+    assert spans.hits[0].score == found[0].score
+    assert {hit.chunk.source for hit in spans.repeated} == {"a.txt", "c.txt"}
+
+
 def test_a_passage_inside_two_neighbours_is_not_read_again():
     moved = only("moved.txt", f"{PARTS[1][20:]} {PARTS[2][:59]}")
     found = [*hits(CHUNKS[1], CHUNKS[2]), moved]
