@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ingest.document import Hit
 from ingest.words import words
-from rag.answer import Answer, Quote, Sentence, Usage
+from rag.answer import Answer, Quote, Reason, Sentence, Usage
 from rag.answering import SWEPT, submit_fitting
 from rag.draft import Draft
 from rag.errors import Unsupported
@@ -126,7 +126,8 @@ def by_sweeping(
         if listing.counting and (sentence := draft.say(count, cited)):
             yield sentence
     best = [hits[0] for hits in swept.documents]
-    return draft.finish(hits=best, model=generator.name, usage=usage)
+    reason: Reason | None = None if best else "nothing_found"
+    return draft.finish(hits=best, model=generator.name, usage=usage, reason=reason)
 
 
 def _pointed(

@@ -139,6 +139,12 @@ def test_of_more_than_can_be_read_the_rest_is_counted(open_rag):
     assert answer.notes[0].endswith("; 3 more fit less well and were not read")
 
 
+def test_where_no_document_is_let_through_nothing_is_found(open_rag):
+    rag = open_rag(Attentive("deposit"))
+    answer = rag.ask("Which contracts mention a deposit?", where="source=*.pdf", sweep=True)
+    assert (answer.answered, answer.reason) == (False, "nothing_found")
+
+
 def test_a_question_like_any_other_is_not_swept(open_rag):
     rag = open_rag(Attentive("deposit"))
     answer = rag.ask("What deposit is due?", k=2)
