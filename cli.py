@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from enum import StrEnum
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rag.answer import Answer
     from rag.generator import Generator
     from rag.pipeline import Rag
+    from rag.propose import Proposal
 
 NOT_ANSWERED = 3
 STOPPED = 130
@@ -427,7 +428,11 @@ def mcp_command(
 
 @app.command("eval")
 def eval_command(
-    questions: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
+    questions: Annotated[Path | None, typer.Argument(metavar="FILE", show_default=False)] = None,
+    make: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Propose N questions to begin a FILE.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of --make: others by another one.")] = 0,
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages to read.")] = 6,
     retrieval_only: Annotated[
         bool, typer.Option("--retrieval-only", help="Measure what is found; ask no model.")
@@ -455,14 +460,20 @@ def eval_command(
     from rag.compare import compare
     from rag.evaluation import Evaluation
     from rag.evaluation_text import comparison_text, evaluation_text
+    from rag.propose import propose
     from rag.report import report
 
     set_up(verbose)
+    if (questions is None) == (make is None):
+        raise typer.BadParameter("give a FILE of questions, or --make N to propose some")
     earlier = Evaluation.load(baseline) if baseline else None
-    with (
-        opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag,
-        progress_bar() as bar,
-    ):
+    generator = writer(model, api_key, plain_http=plain_http)
+    if questions is None:
+        with opened(folder, model=generator) as rag, progress_bar() as bar:
+            proposals = propose(rag, make or 0, seed=seed, progress=bar)
+        print_proposals(proposals)
+        return
+    with opened(folder, model=generator) as rag, progress_bar() as bar:
         found = rag.evaluate(questions, k=k, retrieval_only=retrieval_only, progress=bar)
     if not found.results:
         raise typer.Exit(STOPPED)
@@ -685,12 +696,12 @@ def fail(text: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def emit(value: Any) -> None:
-    """Print JSON, in letters when standard output can carry them."""
+def emit(value: Any, *, indent: int | None = 2) -> None:
+    """Print JSON, in letters when standard output can carry them; on one line without `indent`."""
     import json
 
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    say(json.dumps(value, ensure_ascii=not unicode, indent=2))
+    say(json.dumps(value, ensure_ascii=not unicode, indent=indent))
 
 
 def print_sources(answer: Answer) -> None:
@@ -708,6 +719,15 @@ def print_sources(answer: Answer) -> None:
         note(REASONS[answer.reason])
         for hit in answer.hits[:NEAREST]:
             note(f"looked in {place(hit.chunk)}")
+
+
+def print_proposals(proposals: Sequence[Proposal]) -> None:
+    """Print questions for a test set, one a line, and what to do with them."""
+    for proposal in proposals:
+        emit(proposal.to_json(), indent=None)
+    if not proposals:
+        fail("the documents have no sentence that a question can be made of")
+    note(f"proposed {len(proposals)}: put them into your own words before they measure anything")
 
 
 def print_report(report: Report, folder: Path) -> None:

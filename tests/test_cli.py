@@ -439,3 +439,28 @@ def test_eval_names_the_lines_that_are_wrong(indexed, tmp_path):
     assert "line 2: question must be a text" in ran.err
     assert indexed("eval", "absent.jsonl").code == 1
     assert "no earlier run" in indexed("eval", "q", "--baseline", "questions.jsonl").err
+
+
+def test_eval_make_prints_lines_that_eval_reads(indexed, generator, tmp_path):
+    (tmp_path / "docs/hours.txt").write_text(
+        "The harbour library opens at 10:00 on every weekday in July.\n", encoding="utf-8"
+    )
+    assert indexed("index", "docs").code == 0
+    generator.abilities = frozenset({"quote", "score"})
+    made = indexed("eval", "--make", "3")
+    assert made.code == 0
+    assert "put them into your own words" in made.err
+    [line] = made.out.splitlines()
+    assert json.loads(line)["answers"] == ["10:00"]
+    (tmp_path / "made.jsonl").write_text(made.out, encoding="utf-8")
+    read = indexed("eval", "made.jsonl", "--retrieval-only", "--json").json
+    assert read["measures"]["recall"]["mean"] == 1
+    assert indexed("eval").code == 2
+    assert indexed("eval", "made.jsonl", "--make", "3").code == 2
+
+
+def test_eval_make_says_when_nothing_can_be_asked(indexed, generator):
+    generator.abilities = frozenset({"quote", "score"})
+    made = indexed("eval", "--make", "3")
+    assert (made.code, made.out) == (1, "")
+    assert "no sentence" in made.err
