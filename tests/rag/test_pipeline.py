@@ -364,3 +364,14 @@ def test_a_generator_reads_text_once_and_the_answer_says_where_else_it_is(open_r
     assert answer.notes == (
         f"what is quoted from {citation.source} is also in {other[citation.source]}",
     )
+
+
+def test_the_built_in_reader_is_given_the_passages_as_they_were_found(open_rag, docs):
+    clause = "The landlord repairs the roof within thirty days of being told that it leaks.\n"
+    for name in ("lease.txt", "copy.txt"):
+        (docs / name).write_text(clause, encoding="utf-8")
+    rag = open_rag(generator="builtin", encoder="builtin")
+    question = "Who repairs the roof when it leaks?"
+    answer = rag.ask(question)
+    assert answer.hits == tuple(rag.search(question, k=6))
+    assert answer.answered
