@@ -14,13 +14,13 @@ from rag.measures import Interval
 from rag.testset import shortened
 
 _LISTED = 10  # questions
-_WIDTH = 35  # of the first column
+_TABLE, _BESIDE = (28, 8), (36, 14)  # widths of the first two columns
 _CONDITIONS = {"generation": "generation of the index", "k": "passages read"}
 
 
 def evaluation_text(found: Evaluation) -> str:
     """The means with their intervals, the times, and the questions that went wrong."""
-    lines = [_heading(found), "", _row("", "mean", "95 % interval", "questions")]
+    lines = [_heading(found), "", _row(_TABLE, "", "mean", "95 % interval", "questions")]
     group = ""
     for measure in MEASURES:
         if measure.key not in found.measures:
@@ -31,11 +31,13 @@ def evaluation_text(found: Evaluation) -> str:
         estimate = found.measures[measure.key]
         label = measure.label.replace("@k", f"@{found.facts.k}")
         numbers = (_number(estimate.mean), _interval(estimate.interval), str(estimate.count))
-        lines.append(_row(f"  {label}", *numbers))
-    lines += ["", _row("seconds", "median", "95 % within", "")]
+        lines.append(_row(_TABLE, f"  {label}", *numbers))
+    lines += ["", _row(_TABLE, "seconds", "median", "95 % within", "")]
     for key, label in TIMES:
         if times := found.seconds.get(key):
-            lines.append(_row(f"  {label}", f"{times['median']:.3f}", f"{times['p95']:.3f}", ""))
+            lines.append(
+                _row(_TABLE, f"  {label}", f"{times['median']:.3f}", f"{times['p95']:.3f}", "")
+            )
     lines += _listed("could not be asked", [_failure(result) for result in found.errors])
     wrong = [result for result in found.results if result.right is False and not result.error]
     return "\n".join([*lines, *_listed("went wrong", [_outcome(result) for result in wrong])])
@@ -44,7 +46,7 @@ def evaluation_text(found: Evaluation) -> str:
 def comparison_text(found: Comparison, *, tolerance: float) -> str:
     """Each measure before and now, what differs in the conditions, and what broke."""
     lines = [f"{count(found.compared, 'question')} as in the earlier run{_others(found)}", ""]
-    lines.append(_row("", "before → now", "95 % interval of the change", ""))
+    lines.append(_row(_BESIDE, "", "before → now", "95 % interval of the change", ""))
     lines += [_changed(change) for change in found.changes]
     for name, before, now in found.conditions:
         lines += ["", f"other {_CONDITIONS.get(name, name)}: {one_line(before)} → {one_line(now)}"]
@@ -66,9 +68,9 @@ def _changed(change: Change) -> str:
     label = f"{change.measure.group}: {change.measure.label}"
     numbers = f"{_number(change.before)} → {_number(change.now)}"
     if change.interval in (None, (0, 0)):
-        return _row(label, numbers, "", "worse" if change.worse else "")
+        return _row(_BESIDE, label, numbers, "", "worse" if change.worse else "")
     span = "{:+.3f} to {:+.3f}".format(*change.interval)
-    return _row(label, numbers, span, "worse" if change.worse else "")
+    return _row(_BESIDE, label, numbers, span, "worse" if change.worse else "")
 
 
 def _verdict(found: Comparison, tolerance: float) -> str:
@@ -110,5 +112,5 @@ def _interval(interval: Interval | None) -> str:
     return "" if interval is None else "{:.2f} to {:.2f}".format(*interval)
 
 
-def _row(label: str, first: str, second: str, third: str) -> str:
-    return f"{label:<{_WIDTH}}{first:>14}   {second:<28}{third}".rstrip()
+def _row(widths: tuple[int, int], label: str, first: str, second: str, third: str) -> str:
+    return f"{label:<{widths[0]}}{first:>{widths[1]}}   {second:<{2 * widths[1]}}{third}".rstrip()

@@ -90,6 +90,17 @@ def test_the_transcript_in_the_readme_is_what_the_command_prints(tmp_path):
         assert set(lines.splitlines()) <= {"", *printed.splitlines()}
 
 
+@pytest.mark.slow
+def test_the_evaluation_described_is_what_the_command_prints(tmp_path):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    rag("index", "examples/documents", cwd=tmp_path)
+    printed = rag("eval", "examples/questions.jsonl", cwd=tmp_path)
+    page = (ROOT / "docs/eval.md").read_text(encoding="utf-8")
+    shown = page.partition("$ rag eval examples/questions.jsonl\n")[2].partition("\nseconds")[0]
+    assert shown.strip()
+    assert printed.startswith(shown)
+
+
 def test_the_methods_described_are_methods():
     from rag import Rag
 
