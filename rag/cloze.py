@@ -17,9 +17,9 @@ GAP = "____"
 _SHORTEST, _LONGEST = 50, 320  # weight of a sentence that is asked about
 _STOP = re.compile(r"[.。!！؟۔…][\"'»”’)\]」』]*$")
 _NUMBER = re.compile(  # with what makes it a quantity; no part of a word, a reference or a list
-    r"(?<![\w.,/\[(§#-])\d+(?:[.,:]\d+)*(?:\s?(?:%|°C?|€|\$|km|kg|GB|MB|KB|ms)(?!\w))?"
+    r"(?<![\w.,/\[(§#-])(?>\d+(?:[.,:]\d+)*)(?:\s?(?:%|°C?|€|\$|km|kg|GB|MB|KB|ms)(?!\w))?"
     r"(?![\w\])]|[.)]\s)"
-    r"|\d+(?:[.,]\d+)*\s?(?:%|[年月日天周週時时分秒度岁歳个個人名円元倍条條点回]|[년월일명개원시분])"
+    r"|(?<![\d.,:])(?>\d+(?:[.,]\d+)*)\s?(?:%|[年月日天周週時时分秒度岁歳个個人名円元倍条條点回]|[년월일명개원시분])"
 )
 _TITLE = re.compile(r"[「『《“«„]\s?([^「」『』《》“”«»„\n]{2,24}?)\s?[」』》”»“]")
 _NO_PROSE = re.compile(r"https?:|www\.|[|\t{}<>=_]|\.{4}|…{2}|@")
