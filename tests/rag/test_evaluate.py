@@ -50,9 +50,10 @@ def evaluated(tmp_path):
     (docs / "cache.md").write_text(CACHE, encoding="utf-8")
     (docs / "leave.txt").write_text(LEAVE, encoding="utf-8")
 
-    def evaluated(questions, said=(), **options):
-        generator = Knowing(dict(said))
-        with Rag.open(tmp_path / ".rag", encoder=FakeEncoder(), generator=generator) as rag:
+    def evaluated(questions, said=(), *, generator=None, **options):
+        generator = generator or Knowing(dict(said))
+        encoder = FakeEncoder("builtin")  # as the reader expects
+        with Rag.open(tmp_path / ".rag", encoder=encoder, generator=generator) as rag:
             rag.index([docs])
             return rag.evaluate(questions, **options)
 
@@ -93,6 +94,39 @@ def test_wrong_silent_and_talkative_answers_are_told_apart(evaluated):
     assert [r.right for r in (wrong, silent, talkative)] == [False, False, False]
 
 
+def test_the_right_place_with_the_wrong_words_is_not_right(evaluated):
+    asked = QUESTIONS[0] | {"quote": KEYS}
+    [result] = evaluated([asked], {"keys and values": "Keys and values"}).results
+    assert result.values["citation_recall"] == 1
+    assert result.right is False
+
+
+def test_without_accepted_answers_the_right_place_is_right(evaluated):
+    asked = {"question": "keys and values per token", "source": "docs/cache.md", "quote": KEYS}
+    [cited] = evaluated([asked], {"keys and values": "12 KB"}).results
+    assert cited.right
+    assert "holds" not in cited.values
+    [elsewhere] = evaluated([asked], {"keys and values": "Weights take 2 GB."}).results
+    assert elsewhere.right is False
+
+
+def test_recall_and_precision_are_of_the_passages_that_are_read(evaluated):
+    asked = {"question": "12 KB per token", "source": "docs/leave.txt"}
+    [read] = evaluated([asked], retrieval_only=True, k=3).results
+    assert (read.values["recall"], read.values["precision"]) == (1, pytest.approx(1 / 3))
+    [cut] = evaluated([asked], retrieval_only=True, k=1).results
+    assert (cut.values["recall"], cut.values["precision"]) == (0, 0)
+    assert cut.values["ndcg"] == read.values["ndcg"] > 0
+    assert cut.values["mrr"] == read.values["mrr"] > 0
+
+
+def test_a_reader_s_confidence_is_kept(evaluated):
+    reader = FakeGenerator(abilities=("quote", "score"))
+    results = evaluated(QUESTIONS, generator=reader).results
+    assert all(0 <= result.confidence <= 1 for result in results)
+    assert evaluated(QUESTIONS).results[0].confidence is None
+
+
 def test_what_was_found_and_cited_is_kept_for_each_question(evaluated):
     [first, *_] = evaluated(QUESTIONS, {"keys and values": "12 KB"}).results
     assert first.passages[0].source == "docs/cache.md"
@@ -115,7 +149,8 @@ def test_only_retrieval_asks_no_generator(evaluated):
 
 def test_a_filter_of_a_question_holds(evaluated):
     asked = QUESTIONS[1] | {"where": "source!=docs/leave.txt"}
-    [result] = evaluated([asked]).results
+    [result] = evaluated([asked], {"annual leave": "15 days"}).results
+    assert not result.answered
     assert result.values["recall"] == 0
     assert {part.source for part in result.passages} == {"docs/cache.md"}
 
@@ -153,7 +188,7 @@ def test_progress_is_told_before_each_question(evaluated):
 
 def test_the_json_says_what_makes_runs_comparable_and_reads_back_the_same(evaluated, tmp_path):
     found = evaluated(QUESTIONS, {"keys and values": "12 KB"}, k=3)
-    assert (found.facts.k, found.facts.encoder, found.facts.model) == (3, "fake", "fake")
+    assert (found.facts.k, found.facts.encoder, found.facts.model) == (3, "builtin", "fake")
     assert found.facts.generation > 0
     assert found.facts.documents == 2
     found.save(tmp_path / "run.json")
