@@ -21,23 +21,22 @@ _CONDITIONS = {"generation": "generation of the index", "k": "passages read"}
 def evaluation_text(found: Evaluation) -> str:
     """The means with their intervals, the times, and the questions that went wrong."""
     lines = [_heading(found), "", _row(_TABLE, "", "mean", "95 % interval", "questions")]
-    group = ""
+    estimates, group = found.measures, ""
     for measure in MEASURES:
-        if measure.key not in found.measures:
+        if (estimate := estimates.get(measure.key)) is None:
             continue
         if measure.group != group:
             group = measure.group
             lines.append(group)
-        estimate = found.measures[measure.key]
         label = measure.label.replace("@k", f"@{found.facts.k}")
         numbers = (_number(estimate.mean), _interval(estimate.interval), str(estimate.count))
         lines.append(_row(_TABLE, f"  {label}", *numbers))
     lines += ["", _row(_TABLE, "seconds", "median", "95 % within", "")]
+    seconds = found.seconds
     for key, label in TIMES:
-        if times := found.seconds.get(key):
-            lines.append(
-                _row(_TABLE, f"  {label}", f"{times['median']:.3f}", f"{times['p95']:.3f}", "")
-            )
+        if times := seconds.get(key):
+            both = (f"{times['median']:.3f}", f"{times['p95']:.3f}")
+            lines.append(_row(_TABLE, f"  {label}", *both, ""))
     lines += _listed("could not be asked", [_failure(result) for result in found.errors])
     wrong = [result for result in found.results if result.right is False and not result.error]
     return "\n".join([*lines, *_listed("went wrong", [_outcome(result) for result in wrong])])

@@ -88,9 +88,10 @@ def _facts(found: Evaluation) -> str:
 
 def _measures(found: Evaluation, compared: Comparison | None) -> str:
     before = {c.measure.key: c.before for c in compared.changes} if compared else {}
+    estimates = found.measures
     rows, cells = [], []
     for measure in MEASURES:
-        if (known := found.measures.get(measure.key)) is None:
+        if (known := estimates.get(measure.key)) is None:
             continue
         label = _label(measure, found)
         rows.append(Row(label, known.mean, known.interval, before.get(measure.key)))
@@ -126,15 +127,16 @@ def _comparison(compared: Comparison) -> str:
 
 
 def _seconds(found: Evaluation) -> str:
-    if not found.seconds:
+    seconds = found.seconds
+    if not seconds:
         return ""
-    key = "total" if "total" in found.seconds else "retrieve"
+    key = "total" if "total" in seconds else "retrieve"
     values = [result.seconds[key] for result in found.results if key in result.seconds]
     plot = histogram(values, title="Questions by the seconds they took", unit="seconds")
     cells = [
         [label, f"{times['median']:.3f}", f"{times['p95']:.3f}"]
         for key, label in TIMES
-        if (times := found.seconds.get(key))
+        if (times := seconds.get(key))
     ]
     table = _table("Seconds until …", ["", "median", "95 % within"], cells)
     return f"<section><h2>Time</h2>{plot}{table}</section>\n"
