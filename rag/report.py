@@ -100,7 +100,7 @@ def _measures(found: Evaluation, compared: Comparison | None) -> str:
         return ""
     told = "The dot is the mean; the line is where it lies with 95 % confidence"
     told += "; the ring is the earlier run, over the questions in both." if compared else "."
-    table = _table("All measures", ["", "mean", "95 % interval", "questions"], cells)
+    table = _table("All measures", ["measure", "mean", "95 % interval", "questions"], cells)
     plot = shares_plot(rows, title="Measures, 0 to 1")
     return f"<section><h2>Measures</h2>{plot}<p>{told}</p>{table}</section>\n"
 
@@ -117,7 +117,7 @@ def _comparison(compared: Comparison) -> str:
         for change in compared.changes
     ]
     caption = f"{count(compared.compared, 'question')} that are the same in both runs"
-    head = ["", "before", "now", "95 % interval of the change", "regression"]
+    head = ["measure", "before", "now", "95 % interval of the change", "regression"]
     conditions = [f"other {name}: {before} → {now}" for name, before, now in compared.conditions]
     broken = [f"was right and is wrong: {now.case.question}" for _, now in compared.broken]
     mended = [f"was wrong and is right: {now.case.question}" for _, now in compared.mended]
@@ -138,7 +138,7 @@ def _seconds(found: Evaluation) -> str:
         for key, label in TIMES
         if (times := seconds.get(key))
     ]
-    table = _table("Seconds until …", ["", "median", "95 % within"], cells)
+    table = _table("How long it took", ["seconds until", "median", "95 % within"], cells)
     return f"<section><h2>Time</h2>{plot}{table}</section>\n"
 
 
@@ -215,7 +215,8 @@ def _question(result: Result) -> str:
     expected += [f"only where {case.where}"] if case.where else []
     expected += [] if case.answerable else ["should be declined"]
     said = f"<p>Answer: {_text(result.text)}</p>" if result.answered else ""
-    reason = f"<p>No answer: {_plain(result.reason)}</p>" if result.reason else ""
+    why = (result.reason or "").replace("_", " ")
+    reason = f"<p>No answer: {_plain(why)}</p>" if why else ""
     error = f"<p>Could not be asked: {_text(result.error)}</p>" if result.error else ""
     opened = " open" if word in ("wrong", "error") else ""
     return (
