@@ -431,6 +431,23 @@ def test_eval_as_json_has_every_question_and_the_comparison(indexed, generator, 
     assert found["facts"]["model"] is None
 
 
+def test_stopping_eval_prints_and_keeps_what_was_measured(
+    indexed, generator, questions, monkeypatch
+):
+    replies = generator.right[:1]
+
+    def reply(grammar):
+        if not replies:
+            raise KeyboardInterrupt
+        return replies.pop()
+
+    monkeypatch.setattr(generator, "reply", reply)
+    ran = indexed("eval", questions, "--save", "run.json")
+    assert ran.code == 130
+    assert "1 question (stopped early)" in ran.out
+    assert json.loads(Path("run.json").read_text(encoding="utf-8"))["complete"] is False
+
+
 def test_eval_names_the_lines_that_are_wrong(indexed, tmp_path):
     (tmp_path / "questions.jsonl").write_text('{"question": "a", "sauce": "b"}\n{"question": 1}')
     ran = indexed("eval", "questions.jsonl")
