@@ -58,7 +58,13 @@ def _alone(own: Sequence[Hit], together: Sequence[Hit]) -> float:
 
 
 def beside(question: str, history: Sequence[Message]) -> str:
-    """The last question of a conversation and this one; this one alone, where there is none."""
+    """The last question of a conversation and this one; this one alone, where there is none.
+
+    Raises ValueError for a history of anything but Messages.
+    """
+    for message in history:
+        if not isinstance(message, Message):
+            raise ValueError(f"history takes backbone.request.Message, not {message!r:.60}")
     asked = [m.content for m in history if m.role == "user" and isinstance(m.content, str)]
     return " ".join([*asked[-1:], question])
 

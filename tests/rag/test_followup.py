@@ -49,6 +49,11 @@ def test_without_anything_said_a_search_is_what_it_was(rag):
         assert rag.search("born in London", history=history) == rag.search("born in London")
 
 
+def test_a_history_that_is_none_is_said(rag):
+    with pytest.raises(ValueError, match=r"history takes .*Message, not {'role'"):
+        rag.ask("Why?", history=[{"role": "user", "content": "What?"}])
+
+
 def test_a_filter_holds_for_what_was_said_before_too(rag):
     found = rag.search("Why?", where="source=docs/tesla.txt", history=BEFORE)
     assert {hit.chunk.source for hit in found} == {"docs/tesla.txt"}
