@@ -176,6 +176,9 @@ def ask(
         bool | None,
         typer.Option("--all/--best", help="Ask every document that matches, or the best passages."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Rather no answer than one that is not sure.")
+    ] = False,
     schema: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Answer with an object of this JSON schema.")
     ] = None,
@@ -193,7 +196,7 @@ def ask(
     set_up(verbose)
     wanted = read_schema(schema) if schema else None
     with opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag:
-        stream = rag.stream(question, k=k, where=where, schema=wanted, sweep=sweep)
+        stream = rag.stream(question, k=k, where=where, schema=wanted, sweep=sweep, strict=strict)
         if not as_json and not schema:
             for sentence in stream.sentences():
                 say(sentence_text(sentence, width=columns()))
@@ -706,13 +709,15 @@ def emit(value: Any, *, indent: int | None = 2) -> None:
 
 def print_sources(answer: Answer) -> None:
     """Print what an answer quotes, or why there is none and where it was looked for."""
-    from rag.display import citation_text, one_line, place
+    from rag.display import citation_text, conflict_text, doubt_text, one_line, place
 
     for citation in answer.citations:
         say("\n" + citation_text(citation, width=columns(), bold=bold))
+    for conflict in answer.conflicts:
+        say("\n" + conflict_text(conflict, answer.hits, width=columns(), bold=bold))
     for sentence in answer.sentences:
         if not sentence.supported:
-            note(f"left out, since no passage holds it: {one_line(sentence.text)[:200]}")
+            note(doubt_text(sentence))
     for remark in answer.notes:
         note(one_line(remark))
     if answer.reason:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from backbone.errors import PromptTooLong
 from backbone.request import Message, Stream
 from ingest.document import Hit
-from rag.answer import Answer, Sentence, Usage
+from rag.answer import Answer, Reason, Sentence, Usage
 from rag.draft import Draft
 from rag.question import Question
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rag.generator import Generator
     from rag.ground import Passage
     from rag.reader import Reading
+    from rag.written import Written
 
 REPLY = 768  # tokens of an answer, at most; a quarter of a small context
 FRAME = 32  # tokens of a chat template around two turns, with some to spare
@@ -61,14 +62,16 @@ def by_writing(
     from rag.written import read_written
 
     stream, passages = submit_fitting(question, hits, generator)
+    reason: Reason | None = None
     try:
         for said in read_written(stream, passages, held=_is_held(generator)):
             if isinstance(said, str):
                 draft.leave_out(said)
                 continue
-            doubt = _doubt(said.text, [" ".join(quote.text.split()) for quote in said.quotes])
+            doubt = _doubt(said, question)
             if doubt and question.strict:
                 draft.leave_out(said.text, doubt)
+                reason = "below_threshold"
             elif sentence := draft.say(said.text, said.quotes, doubt=doubt):
                 yield sentence
     finally:
@@ -78,6 +81,7 @@ def by_writing(
         hits=[p.hit for p in passages],
         model=generator.name,
         usage=Usage(completion.prompt_tokens, completion.completion_tokens),
+        reason=reason,
     )
 
 
@@ -133,14 +137,14 @@ def by_reading(
     from rag.schema import fill
 
     def ask(text: str) -> Reading:
-        return read(generator, text, hits, encoder=encoder)
+        return read(generator, text, hits, encoder=encoder, strict=question.strict)
 
     if question.schema is not None:
         return (yield from fill(draft, question.schema, hits, ask=ask, model=generator.name))
     reading = ask(question.text)
-    if reading.answered:
-        sentence = draft.say(reading.text, reading.quotes)
-        if sentence:
+    for quote in sorted((*reading.quotes, *reading.more), key=lambda quote: quote.start):
+        beside = reading.beside if quote in reading.quotes else ()
+        if sentence := draft.say(quote.text, (quote, *beside)):
             yield sentence
     return draft.finish(
         hits=hits,
@@ -240,10 +244,11 @@ def _free(passages: Sequence[Passage]) -> None:
     """No grammar."""
 
 
-def _doubt(sentence: str, quotes: Sequence[str]) -> str | None:
-    """Why these quotes do not support a sentence, or None."""
-    from rag.values import numbers
+def _doubt(said: Written, question: Question) -> str | None:
+    """Why a sentence's quotes do not support it, or None; what was asked it may repeat."""
+    from rag.support import doubt
 
-    given = {number.value for quote in quotes for number in numbers(quote)}
-    missing = [n for n in numbers(sentence) if n.value not in given]
-    return "it has a number that its quotes do not have" if missing else None
+    asked = [question.text, *(m.content for m in question.history if isinstance(m.content, str))]
+    headings = [quote.hit.chunk.heading or "" for quote in said.quotes]
+    quotes = [quote.text for quote in said.quotes]
+    return doubt(said.text, quotes, context="\n".join((*asked, *headings)))

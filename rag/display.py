@@ -7,11 +7,11 @@ are arguments.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from unicodedata import east_asian_width
 
 from ingest.document import Chunk, Hit
-from rag.answer import Citation, Sentence
+from rag.answer import Citation, Conflict, Sentence
 from rag.sentences import rank
 
 _SNIPPET = 300  # characters of a passage that are enough to recognise it
@@ -32,6 +32,28 @@ def citation_text(citation: Citation, *, width: int | None, bold: Callable[[str]
     """A citation: where it stands, and below that the quote."""
     quote = wrap(f"“{one_line(citation.quote)}”", width=width, indent="    ")
     return f"{bold(f'[{citation.number}]')} {place(citation)}\n{quote}"
+
+
+def doubt_text(sentence: Sentence) -> str:
+    """Why a sentence was left out, or is to be doubted."""
+    done = "doubtful" if sentence.citations else "left out"
+    why = sentence.doubt or "no passage holds it"
+    return f"{done}, since {why}: {one_line(sentence.text)[:200]}"
+
+
+def conflict_text(
+    conflict: Conflict, hits: Sequence[Hit], *, width: int | None, bold: Callable[[str], str]
+) -> str:
+    """Passages that contradict each other: where each stands, of which date, and its words."""
+    lines = [bold("The documents disagree:")]
+    for number, quote in zip(conflict.passages, conflict.quotes, strict=True):
+        chunk = hits[number - 1].chunk
+        dated = f", {chunk.date[:10]}" if chunk.date else ""
+        lines += [
+            f"  {place(chunk)}{dated}",
+            wrap(f"“{one_line(quote)}”", width=width, indent="    "),
+        ]
+    return "\n".join(lines)
 
 
 def hit_text(

@@ -224,6 +224,7 @@ class Rag:
         history: Sequence[Message] = (),
         where: str | None = None,
         sweep: bool | None = None,
+        strict: bool = False,
     ) -> Answer:
         """Answer from the best `k` passages with verbatim quotes, or say why there is no answer.
 
@@ -231,10 +232,18 @@ class Rag:
         that fits it. Raises SchemaError when the documents do not say what it demands. `sweep` asks
         all documents that match and answers with a line for each; None does so when the question
         asks for a list or a count of documents. `history` is what was said before, which a question
-        may lean on: "and who founded it?"; `chat` keeps it.
+        may lean on: "and who founded it?"; `chat` keeps it. A `strict` answer has no sentence that
+        its quotes may not support, and is given only where one is likelier than not.
         """
         return self.stream(
-            question, k=k, web=web, schema=schema, history=history, where=where, sweep=sweep
+            question,
+            k=k,
+            web=web,
+            schema=schema,
+            history=history,
+            where=where,
+            sweep=sweep,
+            strict=strict,
         ).result()
 
     def stream(
@@ -247,11 +256,18 @@ class Rag:
         history: Sequence[Message] = (),
         where: str | None = None,
         sweep: bool | None = None,
+        strict: bool = False,
     ) -> AnswerStream:
         """Like `ask`, with the text as it is found."""
         _refuse_unbuilt(web=web)
         asked = Question(
-            question, k=k, where=where, history=tuple(history), schema=schema, sweep=sweep
+            question,
+            k=k,
+            where=where,
+            history=tuple(history),
+            schema=schema,
+            strict=strict,
+            sweep=sweep,
         )
         return AnswerStream(self._answer(asked))
 
@@ -343,6 +359,7 @@ class Rag:
         return self._index.remove(sources)
 
     def _answer(self, question: Question) -> abc.Generator[Sentence, None, Answer]:
+        from rag.conflicts import contested
         from rag.spans import noted
         from rag.sweep import asked_for
 
@@ -360,7 +377,7 @@ class Rag:
         if not spans.hits:
             return draft.finish(reason="nothing_found")
         answer = yield from self._say(draft, question, spans.hits)
-        return noted(answer, spans.repeated)
+        return contested(noted(answer, spans.repeated))
 
     def _find(self, question: Question, k: int) -> list[Hit]:
         return self.search(question.text, k=k, where=question.where, history=question.history)

@@ -32,6 +32,7 @@ class AskRequest(Body):
     where: str | None = Field(None, max_length=10_000, description="Look only there.")
     web: bool = Field(False, description="Search the web, too; if the server may.")
     schema_: dict[str, Any] | None = Field(None, alias="schema")
+    strict: bool = Field(False, description="Rather no answer than one that is not sure.")
     stream: bool = Field(False, description="Send events: `sentence`s, then the `answer`.")
 
 
@@ -66,6 +67,7 @@ async def ask(asked: AskRequest, site: Served, started: Started) -> Response:
         where=asked.where,
         web=asked.web,
         schema=asked.schema_,
+        strict=asked.strict,
     )
     asking = begin(site, answer, started)
     if asked.stream:

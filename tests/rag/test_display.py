@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.document import Chunk
-from rag.answer import Citation
-from rag.display import harmless, one_line, place, snippet, wrap
+from ingest.document import Chunk, Hit
+from rag.answer import Citation, Conflict, Sentence
+from rag.display import conflict_text, doubt_text, harmless, one_line, place, snippet, wrap
 
 LONG = "The ferry is slow. " * 20 + "The cache takes 12 KB. " + "It is kept. " * 30
 
@@ -65,3 +65,23 @@ def test_a_snippet_shows_what_is_nearest_to_the_query():
     shown = snippet(LONG, "how large is the cache")
     assert "The cache takes 12 KB." in shown
     assert shown.startswith("… ") and shown.endswith(" …") and len(shown) < 310
+
+
+def test_a_conflict_shows_both_sides_with_their_dates():
+    hits = [
+        Hit(Chunk("a.md", 0, 9, "Fee: 3 €.", date="2024-03-01T00:00:00Z"), 1.0),
+        Hit(Chunk("b.md", 0, 9, "Fee: 6\x1b €."), 0.9),
+    ]
+    conflict = Conflict((1, 2), ("Fee: 3 €.", "Fee: 6\x1b €."))
+    lines = conflict_text(conflict, hits, width=60, bold=str.upper).split("\n")
+    assert lines[0] == "THE DOCUMENTS DISAGREE:"
+    assert lines[1] == "  a.md (0–9), 2024-03-01"
+    assert lines[2] == "    “Fee: 3 €.”"
+    assert lines[3] == "  b.md (0–9)"
+    assert "\x1b" not in lines[4]
+
+
+def test_a_doubt_says_what_became_of_the_sentence():
+    assert doubt_text(Sentence("A.", doubt="it is odd")) == "left out, since it is odd: A."
+    assert doubt_text(Sentence("A.", (1,), doubt="it is odd")) == "doubtful, since it is odd: A."
+    assert doubt_text(Sentence("A.")) == "left out, since no passage holds it: A."

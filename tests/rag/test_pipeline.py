@@ -194,7 +194,7 @@ def reads(monkeypatch):
     monkeypatch.setattr("ingest.encode.load_encoder", lambda name, **_: FakeEncoder(name))
 
     def reads(text="", *, quote=None, reason=None):
-        def read(generator, question, hits, *, encoder):
+        def read(generator, question, hits, *, encoder, strict=False):
             assert encoder.name == "builtin"
             found = text if quote is None else quote
             at = hits[0].chunk.text.find(text) + hits[0].chunk.start
@@ -375,3 +375,43 @@ def test_the_built_in_reader_is_given_the_passages_as_they_were_found(open_rag, 
     answer = rag.ask(question)
     assert answer.hits == tuple(rag.search(question, k=6))
     assert answer.answered
+
+
+WRITES = ["quote", "chat", "score", "write"]
+QUOTE = "values take 12 KB per token."
+
+
+def test_a_doubtful_sentence_is_flagged(open_rag):
+    rag = open_rag(generator=FakeGenerator(abilities=WRITES))
+    n = number_of(rag, "cache per token", "12 KB")
+    rag.generator.replies = [f'[{n}] "{QUOTE}"\nThe values take 99 KB per token. [{n}]']
+    [sentence] = rag.ask("cache per token").sentences
+    assert not sentence.supported
+    assert sentence.doubt == "it has a number that its quotes do not have"
+    assert sentence.citations == (1,)
+
+
+def test_a_strict_answer_leaves_doubtful_sentences_out(open_rag):
+    rag = open_rag(generator=FakeGenerator(abilities=WRITES))
+    n = number_of(rag, "cache per token", "12 KB")
+    wrong = f'[{n}] "{QUOTE}"\nThe values take 99 KB per token. [{n}]'
+    rag.generator.replies = [
+        f'[{n}] "{QUOTE}"\nPer token the values take 12 KB. [{n}]\n{wrong}',
+        wrong,
+    ]
+    answer = rag.ask("cache per token", strict=True)
+    assert answer.text == "Per token the values take 12 KB."
+    assert [s.supported for s in answer.sentences] == [True, False]
+    declined = rag.ask("cache per token", strict=True)
+    assert (declined.answered, declined.reason) == (False, "below_threshold")
+    assert declined.hits
+
+
+def test_passages_that_disagree_are_noted(open_rag, docs):
+    (docs / "old.md").write_text("Every key and value takes 12 KB in the cache.\n", "utf-8")
+    (docs / "new.md").write_text("Every key and value takes 16 KB in the cache.\n", "utf-8")
+    rag = open_rag(NOT_FOUND)
+    answer = rag.ask("What does every key and value take in the cache?")
+    [conflict] = answer.conflicts
+    sources = {answer.hits[number - 1].chunk.source for number in conflict.passages}
+    assert {source.rpartition("/")[2] for source in sources} == {"old.md", "new.md"}

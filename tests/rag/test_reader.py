@@ -119,3 +119,33 @@ def test_the_shipped_weights_fit_the_signals() -> None:
     assert 0 <= mixture.best(evidence) < 4
     assert 0 < mixture.confidence(evidence) < 1
     assert 0 < mixture.threshold < 1
+
+
+LONG = (
+    "The ferry crosses the bay. It was built in Porto by Ada Jones. Its hull is of steel and oak."
+    " The cook sings. It was painted white in Porto by her brother."
+)
+LEVEL = Mixture((1.0, 3.0, 3.0, 0.0), (1.0, 3.0, 3.0, 0.0), MODEL_ONLY.support, 0.5)
+
+
+def test_sentences_that_belong_to_an_answer_come_with_it() -> None:
+    hits = [Hit(Chunk("a.txt", 5, 5 + len(LONG), LONG), 0.9), HITS[1]]
+    question = "How was it built and painted in Porto?"
+    reading = read(Pointing("by"), question, hits, encoder=FakeEncoder(), mixture=LEVEL)
+    cited = [*reading.quotes, *reading.more, *reading.beside]
+    assert reading.text == reading.quotes[0].text
+    assert {"built in Porto" in quote.text or "painted" in quote.text for quote in cited[:2]} == {
+        True
+    }
+    assert len(cited) <= 3
+    assert all(quote.hit is hits[0] for quote in cited)
+    assert all(LONG[q.start - 5 : q.end - 5] == q.text for q in cited)
+    assert len({quote.start for quote in cited}) == len(cited)
+
+
+def test_a_strict_reader_wants_an_answer_that_is_likelier_than_not() -> None:
+    some = Mixture(MODEL, MODEL, (0.0,) * 7 + (-0.5,), 0.2)
+    assert read(Pointing("Bob"), "Who?", HITS, encoder=FakeEncoder(), mixture=some).answered
+    declined = read(Pointing("Bob"), "Who?", HITS, encoder=FakeEncoder(), mixture=some, strict=True)
+    assert declined.reason == "below_threshold"
+    assert declined.confidence == pytest.approx(0.378, abs=0.001)

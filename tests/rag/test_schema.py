@@ -44,7 +44,7 @@ def reads(monkeypatch):
     monkeypatch.setattr("ingest.encode.load_encoder", lambda name, **_: FakeEncoder(name))
 
     def reads(**words):
-        def read(generator, question, hits, *, encoder):
+        def read(generator, question, hits, *, encoder, strict=False):
             text = next((t for key, t in words.items() if key in question), None)
             if text is None:
                 return Reading("", (), 0.1, False, "below_threshold", Usage(1, 0))
