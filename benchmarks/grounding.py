@@ -87,10 +87,10 @@ def idf(texts: Sequence[str]) -> dict[str, float]:
 def lexical(marked: Marked, rarity: dict[str, float], *, most: int = 2) -> set[int]:
     """The sentences with the largest idf overlap with the question."""
     wanted = set(words(marked.question))
-    overlap = [
-        sum(rarity.get(word, 0.0) for word in wanted & set(words(marked.context[start:end])))
-        for start, end in marked.sentences
-    ]
+    overlap = []
+    for start, end in marked.sentences:
+        shared = sorted(wanted & set(words(marked.context[start:end])))  # sums in one order
+        overlap.append(sum(rarity.get(word, 0.0) for word in shared))
     return set(sorted(range(len(overlap)), key=lambda n: -overlap[n])[:most])
 
 
