@@ -182,6 +182,9 @@ def ask(
     schema: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Answer with an object of this JSON schema.")
     ] = None,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Print what a model would be asked, and stop.")
+    ] = False,
     model: Model = None,
     api_key: ApiKey = None,
     plain_http: PlainHttp = False,
@@ -190,12 +193,15 @@ def ask(
     verbose: Verbose = False,
 ) -> None:
     """Answer a question with verbatim quotes."""
-    from rag.display import sentence_text
+    from rag.display import prompt_text, sentence_text
     from rag.schema import read_schema
 
     set_up(verbose)
     wanted = read_schema(schema) if schema else None
     with opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag:
+        if show_prompt:
+            say(prompt_text(rag.prompt(question, k=k, where=where, schema=wanted), bold=bold))
+            return
         stream = rag.stream(question, k=k, where=where, schema=wanted, sweep=sweep, strict=strict)
         if not as_json and not schema:
             for sentence in stream.sentences():

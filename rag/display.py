@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable, Sequence
 from unicodedata import east_asian_width
 
+from backbone.request import Message
 from ingest.document import Chunk, Hit
 from rag.answer import Citation, Conflict, Sentence
+from rag.prompt import content_text
 from rag.sentences import rank
 
 _SNIPPET = 300  # characters of a passage that are enough to recognise it
@@ -54,6 +56,12 @@ def conflict_text(
             wrap(f"“{one_line(quote)}”", width=width, indent="    "),
         ]
     return "\n".join(lines)
+
+
+def prompt_text(messages: Sequence[Message], *, bold: Callable[[str], str]) -> str:
+    """The turns of a prompt, each below its role."""
+    turns = [f"{bold(f'{m.role}:')}\n{content_text(m.content)}" for m in messages]
+    return _CONTROL.sub("", "\n\n".join(turns)) or "Nothing was found, so no model is asked."
 
 
 def hit_text(

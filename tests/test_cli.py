@@ -128,6 +128,20 @@ def test_an_answer_is_printed_with_its_numbered_quotes(indexed, generator):
     assert ran.err == ""
 
 
+def test_the_prompt_can_be_seen_without_asking(indexed, generator):
+    ran = indexed("ask", QUESTION, "--show-prompt")
+    assert ran.code == 0
+    assert ran.out.startswith("system:\nYou answer questions with quotations.")
+    assert "Annual leave is 15 days." in ran.out
+    assert ran.out.endswith(f"</passages>\n\nQuestion: {QUESTION}\n")
+    assert generator.requests == []
+
+
+def test_a_prompt_without_passages_says_that_no_model_is_asked(indexed):
+    ran = indexed("ask", QUESTION, "--show-prompt", "--where", "source=nothing")
+    assert ran.out == "Nothing was found, so no model is asked.\n"
+
+
 def test_an_answer_as_json_points_into_what_show_prints(indexed, generator):
     generator.replies = [quote_of(indexed, QUESTION, "Annual leave is 15 days.")]
     answer = indexed("ask", QUESTION, "--json").json
