@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from backbone.request import Message
 from rag.server.asking import Asking
 from rag.server.body import StrictRoute
 from rag.server.errors import ApiError, translated
@@ -22,6 +23,14 @@ from rag.server.wire import Body
 router = APIRouter(route_class=StrictRoute)
 
 MOST_PASSAGES = 100
+MOST_TURNS = 100  # of a history, of both sides
+
+
+class Turn(Body):
+    """What was asked or answered before."""
+
+    role: Literal["user", "assistant"]
+    content: str = Field(max_length=100_000)
 
 
 class AskRequest(Body):
@@ -29,6 +38,9 @@ class AskRequest(Body):
 
     question: str = Field(min_length=1, pattern=r"\S")
     k: int = Field(6, ge=1, le=MOST_PASSAGES, description="How many passages to read.")
+    history: list[Turn] = Field(
+        [], max_length=MOST_TURNS, description="What it may refer to, the oldest first."
+    )
     where: str | None = Field(None, max_length=10_000, description="Look only there.")
     web: bool = Field(False, description="Search the web, too; if the server may.")
     schema_: dict[str, Any] | None = Field(None, alias="schema")
@@ -64,6 +76,7 @@ async def ask(asked: AskRequest, site: Served, started: Started) -> Response:
         rag.stream,
         asked.question,
         k=asked.k,
+        history=[Message(turn.role, turn.content) for turn in asked.history],
         where=asked.where,
         web=asked.web,
         schema=asked.schema_,

@@ -7,6 +7,8 @@ import { offerFilters, startFilters, where } from "./filters.js";
 
 let site;
 let running = null; // what stops the question that is being answered
+const history = []; // the questions and answers so far, which the next question may refer to
+const REMEMBERED = 12;
 
 /** Make the question's field work. */
 export function startAsking(shared) {
@@ -102,6 +104,7 @@ async function follow(asked, body, signal) {
   const request = { question: asked.question, stream: true };
   if (asked.where) request.where = asked.where;
   if (asked.web) request.web = true;
+  if (history.length) request.history = history.slice(-REMEMBERED);
   for await (const [name, value] of events("/v1/ask", request, signal)) {
     if (name === "sentence") {
       if (!said.isConnected) body.replaceChildren(said);
@@ -109,6 +112,8 @@ async function follow(asked, body, signal) {
     } else if (name === "answer") {
       body.replaceChildren(...showAnswer(value));
       announce(value.answered ? `Answered, with ${count(value.citations.length, "source")}.` : "The documents do not contain the answer.");
+      history.push({ role: "user", content: asked.question });
+      if (value.answered) history.push({ role: "assistant", content: value.text });
       whole = true;
     } else if (name === "error") {
       throw new Refused(value.error.message, 0, value.error.code);

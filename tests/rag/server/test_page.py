@@ -141,6 +141,17 @@ def test_a_citation_opens_its_pdf_at_the_page_with_the_quote_highlighted(visit, 
     page.locator("#viewer-number:has-text('Page 2 of 10')").wait_for()
 
 
+def test_a_question_goes_on_from_those_before_it(visit, url):
+    page = visit(url)
+    ask(page, KIOSKS)
+    with page.expect_request("**/v1/ask") as sent:
+        turn = ask(page, "Und warum?")
+    one, two = sent.value.post_data_json["history"]
+    assert one == {"role": "user", "content": KIOSKS}
+    assert two["role"] == "assistant"
+    assert "shop-closing-law" in turn.inner_text()
+
+
 def test_what_the_documents_do_not_say_is_said_with_the_nearest_passages(visit, url):
     page = visit(url)
     turn = ask(page, "In which year was the Eiffel Tower completed?")
