@@ -24,7 +24,7 @@ from ingest.document import Hit
 from ingest.encode import Encoder, load_encoder
 from ingest.index import LocalIndex
 from rag.fuse import fuse
-from rag.retrieve import CANDIDATES, query_vector
+from rag.retrieve import CANDIDATES
 from training.encoder_data import held_out, paragraphs, sentences
 
 LANGUAGES = ("ar", "en", "es", "fr", "ja", "pt", "zh")
@@ -108,7 +108,7 @@ def candidates(collection: Collection, encoder: Encoder) -> dict[str, list[Hit]]
         build(index, encoder, collection.passages)
         found = {}
         for name, question in collection.questions.items():
-            vector = query_vector(index, encoder, question)
+            vector = encoder.encode_queries([question])[0]
             found[name] = index.search(question, vector, k=CANDIDATES)
         index.close()
     return found

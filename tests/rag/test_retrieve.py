@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ingest.document import Chunk, Hit
 from ingest.encode import StaticEncoder
 from rag.fuse import fuse
-from rag.retrieve import CANDIDATES, query_vector, retrieve
+from rag.retrieve import CANDIDATES, retrieve
 
 
 def hit(name: str, *, words: float = 0.0, vector: float = 0.0, coverage: float = 0.0) -> Hit:
@@ -45,9 +45,6 @@ class Index:
     def __init__(self, *hits: Hit) -> None:
         self.hits = hits
         self.asked: dict[str, object] = {}
-
-    def idf(self, terms: Sequence[str]) -> dict[str, float]:
-        return {term: 6.0 if term.startswith("rare") else 2.0 for term in terms}
 
     def search(self, text: str, vector: np.ndarray | None, **options: object) -> list[Hit]:
         self.asked = {"text": text, "vector": vector, **options}
@@ -163,28 +160,3 @@ def test_vectors_of_a_bag_of_tokens_weigh_less_than_those_of_any_other_encoder()
     bag = StaticEncoder.load()
     assert names(retrieve(Index(*both), bag, "question")) == ["words", "near"]
     assert names(retrieve(Index(*both), Encoder(), "question")) == ["near", "words"]
-
-
-def test_rare_words_of_a_question_draw_the_vector_of_a_bag_of_tokens() -> None:
-    bag = StaticEncoder.load()
-    plain, alone = bag.encode_queries(["ferries to the rare harbour", "rare"])
-    drawn = query_vector(Index(), bag, "ferries to the rare harbour")
-    assert np.linalg.norm(drawn) == pytest.approx(1)
-    assert drawn @ alone > plain @ alone + 0.1
-    assert drawn @ plain > 0.7
-
-
-@pytest.mark.parametrize("question", ["", "?!", "ferries"])
-def test_where_no_word_is_rarer_than_another_the_vector_is_the_questions(question: str) -> None:
-    bag = StaticEncoder.load()
-    [plain] = bag.encode_queries([question])
-    drawn = query_vector(Index(), bag, question)
-    assert drawn.shape == plain.shape
-    assert drawn.dtype == np.float32
-    assert np.isfinite(drawn).all()
-    if question != "ferries":  # whose folded form is another token
-        assert drawn == pytest.approx(plain, abs=1e-6)
-
-
-def test_encoders_that_read_a_question_in_its_order_are_left_to_it() -> None:
-    assert list(query_vector(Index(), Encoder(), "the rare one")) == [1, 0]
