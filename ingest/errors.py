@@ -8,6 +8,8 @@ IngestError
 │   ├── IndexLocked     another process is writing
 │   ├── EncoderMismatch the index was made by another encoder
 │   └── UnknownSource   the index holds no document of that name
+├── FetchError          a page that cannot be had from the web
+│   └── AddressRefused  an address that is not fetched, whoever asks
 └── EncoderError        an encoder that cannot be loaded
 """
 
@@ -42,6 +44,14 @@ class EncoderMismatch(IndexFault):
 
 class UnknownSource(IndexFault, LookupError):
     """The index holds no document of that name."""
+
+
+class FetchError(IngestError):
+    """A page that cannot be had from the web."""
+
+
+class AddressRefused(FetchError):
+    """An address that is not fetched: not of the web, or not public."""
 
 
 class EncoderError(IngestError):
