@@ -21,8 +21,6 @@ from ingest.addresses import Addresses, Place, place_of
 from ingest.errors import FetchError
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpcore2
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -103,7 +101,7 @@ class Fetcher:
         url = httpcore2.URL(scheme=scheme, host=host, port=place.port, target=target)
         try:
             with (
-                httpcore2.ConnectionPool(ssl_context=_trust(), network_backend=backend) as pool,
+                httpcore2.ConnectionPool(network_backend=backend) as pool,
                 pool.stream(
                     "GET",
                     url,
@@ -172,12 +170,3 @@ def _as_utf8(data: bytes, kind: str, charset: str | None) -> bytes:
         return codecs.BOM_UTF8 + data.decode(charset).encode()
     except (LookupError, UnicodeError):  # it names a wrong one
         return data
-
-
-def _trust() -> ssl.SSLContext:
-    """Certificates as the system trusts them."""
-    import ssl
-
-    import truststore
-
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
