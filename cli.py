@@ -119,12 +119,16 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on sta
 def index_command(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH", help="Files, folders, globs, or - for standard input."),
+        typer.Argument(metavar="PATH", help="Files, folders, globs, URLs, or - for stdin."),
     ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove documents under PATH whose files are gone.")
     ] = False,
     password: Password = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="A host of your own network that pages may come from."),
+    ] = None,
     name: Annotated[
         str, typer.Option(metavar="SOURCE", help="What to call standard input.")
     ] = "stdin",
@@ -139,10 +143,12 @@ def index_command(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Bring the index in step with files and folders."""
+    """Bring the index in step with files, folders and pages of the web."""
     set_up(verbose)
     if not paths and not rebuild:
-        raise typer.BadParameter("nothing to index: give files or folders, or - for standard input")
+        raise typer.BadParameter(
+            "nothing to index: give files, folders, URLs, or - for standard input"
+        )
     with opened(folder, create=True, encoder=encoder) as rag, progress_bar() as bar:
         try:
             if rebuild:
@@ -151,6 +157,7 @@ def index_command(
                 paths or [],
                 prune=prune,
                 passwords=password or [],
+                allow=allow or [],
                 stdin=sys.stdin.buffer,
                 stdin_name=name,
                 progress=lambda at: bar(at.done, at.total, at.source),

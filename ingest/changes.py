@@ -1,4 +1,4 @@
-"""Reads the files that have changed since the index last saw them, and cuts them into chunks.
+"""Reads what has changed since the index last saw it, files and pages, and cuts it into chunks.
 
 Knows nothing of the index; it is told what was known of each file.
 """
@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ingest.catalog import FileRecord
 from ingest.chunk import chunk
 from ingest.document import Chunk, Document
-from ingest.errors import ExtractError
+from ingest.errors import ExtractError, FetchError
+from ingest.fetch import Fetcher, Page
 from ingest.sources import Skipped, Source
+from ingest.webpage import read_page
 from ingest.worker import Workers
 
 _RECENT = 2_000_000_000  # nanoseconds in which a file may change again under the same time stamp
@@ -39,7 +41,7 @@ class Reader:
     """Reads files against what is known of them; several threads may use it.
 
     `retry` names files to read again although they gave nothing before; with passwords all such
-    files are.
+    files are. A page that cannot be fetched stays as it was.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class Reader:
         known: Mapping[str, FileRecord],
         workers: Workers,
         *,
+        fetcher: Fetcher,
         passwords: Sequence[str] = (),
         retry: Collection[str] = (),
     ) -> None:
         self._known = known
         self._workers = workers
+        self._fetcher = fetcher
         self._passwords = passwords
         self._retry = retry
 
@@ -64,26 +68,28 @@ class Reader:
             size, modified = _state(source)
             if known and modified and (size, modified) == (known.size, known.modified):
                 return Reading(source.name, known, skipped=known.skipped)
-            data = source.read()
-        except OSError as error:
-            reason = error.strerror or str(error)
+            page = self._fetcher.fetch(source.name) if source.on_the_web else None
+            data = source.read() if page is None else page.data
+            size = size or len(data)
+        except (OSError, FetchError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
             return Reading(source.name, None, skipped=(Skipped(source.name, reason),))
         digest = hashlib.sha256(data).hexdigest()
         if known and known.digest == digest:
             record = replace(known, size=size, modified=modified)
             return Reading(source.name, record, skipped=known.skipped)
-        documents, skipped = self._documents(source, data)
+        documents, skipped = self._documents(source, page or data)
         record = FileRecord(source.name, size, modified, digest, skipped)
         return Reading(source.name, record, documents, skipped)
 
     def _documents(
-        self, source: Source, data: bytes
+        self, source: Source, read: bytes | Page
     ) -> tuple[tuple[tuple[Document, list[Chunk]], ...], tuple[Skipped, ...]]:
         name, written = source.name, _written(source)
         documents: list[tuple[Document, list[Chunk]]] = []
         skipped: list[Skipped] = []
         try:
-            found = self._workers.extract(data, name, self._passwords, skip=skipped.append)
+            found = self._opened(name, read, skipped.append)
             for document in found:
                 document.text.encode()  # half of a surrogate pair cannot be stored
                 document = replace(document, date=document.date or written)
@@ -98,6 +104,13 @@ class Reader:
             reason = f"could not be read ({type(error).__name__}: {error})"
             return (), (*skipped, Skipped(name, reason))
         return tuple(documents), tuple(skipped)
+
+    def _opened(
+        self, name: str, read: bytes | Page, skip: Callable[[Skipped], None]
+    ) -> list[Document]:
+        if isinstance(read, Page):
+            return read_page(read, self._workers, passwords=self._passwords, skip=skip)
+        return self._workers.extract(read, name, self._passwords, skip=skip)
 
 
 def _written(source: Source) -> str | None:

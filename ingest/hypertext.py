@@ -53,6 +53,20 @@ _DATES = (  # what says when a page was written, the surest first
     *("article:published_time", "datepublished", "dcterms.created", "dcterms.date", "dc.date"),
     *("date", "pubdate", "time"),
 )
+# What stands around the main text of a page: by tag, by role, by a word of its class or id.
+_AROUND = frozenset(("aside", "footer"))
+_ROLES = frozenset(
+    str.split(
+        "navigation banner contentinfo complementary search dialog alertdialog menu menubar toolbar"
+    )
+)
+_NAMED = re.compile(
+    r"(?<![\w-])(?!(?:has|with|no|is)-)(?:[\w-]*[-_])?(?:cookies?|consent|sidebar|menu|nav|navbar"
+    r"|breadcrumbs?|shar(?:e|ing)|social|newsletter|advert\w*|ads?|promo|related|recommended|footer"
+    r"|subscribe|pagination|pager)(?:[-_][\w-]*)?(?![\w-])",
+    re.I,
+)
+_MAIN = frozenset(("html", "body", "main", "article"))  # never around it, whatever they are called
 _SPAN = 50  # cells; more is a mistake or an attack
 _PROSE = 400  # characters in a cell of a table that lays out a page
 
@@ -65,13 +79,24 @@ def read_html(text: str) -> Content:
     return draft.content(title=reader.title, date=date)
 
 
+def read_page(text: str) -> Content:
+    """A page of the web without what stands around its main text: menus, banners, side columns.
+
+    Where next to nothing would remain, it is read whole.
+    """
+    whole, draft = read_html(text), Draft()
+    _read(draft, text, main=True)
+    content = draft.content(title=whole.title, date=whole.date)
+    return content if 10 * len(content.text) >= len(whole.text) else whole
+
+
 def write_html(draft: Draft, text: str) -> str | None:
     """Write a page or a piece of one into a draft; its title, when it has one."""
     return _read(draft, text).title
 
 
-def _read(draft: Draft, text: str) -> _Reader:
-    reader = _Reader(draft)
+def _read(draft: Draft, text: str, *, main: bool = False) -> _Reader:
+    reader = _Reader(draft, main=main)
     reader.feed(text)
     reader.close()
     reader.flush()
@@ -111,8 +136,9 @@ class _Table:
 class _Reader(HTMLParser):
     """Walks the tags once, without recursion: depth costs memory only."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, *, main: bool) -> None:
         super().__init__(convert_charrefs=True)
+        self._main = main  # whether only the main text is read
         self.title: str | None = None
         self.dates: dict[str, str] = {}  # by one of the names in _DATES, the first of each
         self._draft = draft
@@ -141,7 +167,7 @@ class _Reader(HTMLParser):
             self._note_date(tag, attributes)
         if tag in _VOID:
             return
-        hides = tag in _UNSEEN or self._hides(attributes)
+        hides = tag in _UNSEEN or self._hides(attributes) or self._around(tag, attributes)
         self._open.append((tag, hides))
         self._count[tag] += 1
         self._hidden += hides
@@ -251,6 +277,16 @@ class _Reader(HTMLParser):
             or _hiding(attributes.get("style", ""))
             or not self._hiding_classes.isdisjoint(attributes.get("class", "").split())
         )
+
+    def _around(self, tag: str, attributes: dict[str, str]) -> bool:
+        """Whether an element is left out since it stands around the main text."""
+        if not self._main or tag in _MAIN:
+            return False
+        if tag == "header":  # that of an article holds its title
+            return not (self._count["article"] or self._count["main"])
+        named = f"{attributes.get('class', '')} {attributes.get('id', '')}"
+        role = attributes.get("role", "").lower()
+        return tag in _AROUND or role in _ROLES or _NAMED.search(named) is not None
 
     def _note_date(self, tag: str, attributes: dict[str, str]) -> None:
         """Note what a tag says of when the page was written."""

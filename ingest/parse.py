@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ingest.decode import decode
 from ingest.draft import Content
-from ingest.sniff import HTML, MAIL, PDF, XML
+from ingest.sniff import HTML, MAIL, PAGE, PDF, XML
 
 
 def parse(data: bytes, *, media_type: str, name: str, passwords: Sequence[str] = ()) -> Content:
@@ -18,6 +18,10 @@ def parse(data: bytes, *, media_type: str, name: str, passwords: Sequence[str] =
         from ingest.hypertext import read_html
 
         return read_html(decode(data))
+    if media_type == PAGE:
+        from ingest.hypertext import read_page
+
+        return read_page(decode(data))
     if media_type == XML:
         from ingest.elements import read_xml
 

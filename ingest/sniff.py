@@ -27,6 +27,9 @@ JATS = "application/x-jats+xml"
 MAIL = "message/rfc822"
 ZIP, TAR, GZIP = "application/zip", "application/x-tar", "application/gzip"
 PDF, RTF, HTML, XML = "application/pdf", "application/rtf", "text/html", "application/xml"
+PAGE = (
+    "text/html; main"  # for the reader alone: a page of the web, of which the main text is wanted
+)
 NOTEBOOK = "application/x-ipynb+json"
 
 _DOCUMENTS = {  # for archives too damaged to look into

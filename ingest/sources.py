@@ -1,4 +1,4 @@
-"""Paths, folders, patterns and standard input to the files behind them, each under its name.
+"""Paths, folders, patterns, URLs and standard input to what is behind them, each under its name.
 
 Knows which files are never documents; opens none of them until asked.
 """
@@ -8,31 +8,44 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ingest.addresses import place_of
+from ingest.errors import AddressRefused
+
 _NOT_DOCUMENTS = frozenset(("node_modules", "__pycache__", "__MACOSX"))
 _INDEX_MARK = "catalog.sqlite"
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 STDIN = "stdin"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Something to read: its name (the identity of its document), and a file or bytes at hand."""
+    """Something to read: its name (the identity of its document), and a file or bytes at hand.
+
+    With neither it is a page of the web, and its name is the URL.
+    """
 
     name: str
     path: Path | None = None
     data: bytes | None = None
+
+    @property
+    def on_the_web(self) -> bool:
+        """Whether it has to be fetched."""
+        return self.path is None and self.data is None
 
     def read(self) -> bytes:
         """Its bytes; OSError when the file cannot be read."""
         if self.data is not None:
             return self.data
         if self.path is None:
-            raise ValueError(f"the source {self.name!r} has neither a path nor data")
+            raise ValueError(f"the source {self.name!r} is neither a file nor bytes")
         return self.path.read_bytes()
 
 
@@ -52,7 +65,7 @@ def find(
     stdin: BinaryIO | None = None,
     stdin_name: str = STDIN,
 ) -> Iterator[Source | Skipped]:
-    """The files under some roots, each once: files, folders, patterns, and "-" for `stdin`.
+    """What is under some roots, each once: files, folders, patterns, URLs, and "-" for `stdin`.
 
     Folders are read to the bottom, in order of name. Left out are hidden names, index folders,
     `node_modules` and the like, and what matches a pattern in `ignore` (against the name or the
@@ -62,6 +75,8 @@ def find(
     for root in roots:
         if str(root) == "-":
             under = _stream(stdin, stdin_name)
+        elif is_url(str(root)):
+            under = iter([_page(str(root))])
         else:
             under = _under(str(root), home=home, ignore=ignore)
         for found in under:
@@ -71,12 +86,28 @@ def find(
                 yield found
 
 
+def is_url(root: str) -> bool:
+    """Whether a root is an address and no path."""
+    return _URL.match(root) is not None
+
+
+def _page(url: str) -> Source | Skipped:
+    try:
+        return Source(place_of(url).url)
+    except AddressRefused as error:
+        return Skipped(url, str(error))
+
+
 def source_name(path: str | Path, home: str | Path) -> str:
     """A path as the name of a document: relative when it lies under `home`, else absolute.
 
     Always with forward slashes and in Unicode NFC, so that an index may move between systems.
-    Links in the folders on the way are followed; the last name stays as it is.
+    Links in the folders on the way are followed; the last name stays as it is. A URL is named by
+    itself, in its usual spelling and without its fragment.
     """
+    if is_url(str(path)):
+        found = _page(str(path))
+        return found.name if isinstance(found, Source) else found.source
     full, base = Path(path).parent.resolve() / Path(path).name, Path(home).resolve()
     shown = full.relative_to(base) if full.is_relative_to(base) else full
     text = os.fsencode(shown.as_posix()).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Brings an index level with the files it was made from.
+"""Brings an index level with the files and pages it was made from.
 
 Unchanged files are not read again, edited ones replace their documents, and what cannot be read is
 listed with its reason, in this run and in later ones. A document is committed as soon as it is
@@ -21,6 +21,7 @@ from ingest.ahead import ahead
 from ingest.changes import Reader, Reading
 from ingest.document import Chunk, Document
 from ingest.encode import Encoder
+from ingest.fetch import Fetcher
 from ingest.index import Index
 from ingest.sources import STDIN, Skipped, Source, find, source_name
 from ingest.worker import Workers
@@ -64,6 +65,7 @@ def sync(
     prune: bool = False,
     passwords: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    fetcher: Fetcher | None = None,
     stdin: BinaryIO | None = None,
     stdin_name: str = STDIN,
     progress: Callable[[Progress], None] | None = None,
@@ -73,7 +75,8 @@ def sync(
 
     Sources are named relative to `home`. With `prune`, documents are removed whose file lay under
     one of the roots and is gone. A file that was skipped before is read again only when it has
-    changed, when passwords are given, or when a root names it. `workers` is how many files are read
+    changed, when passwords are given, or when a root names it. `fetcher` gets the pages of URLs;
+    one that it cannot get stays as it is and is listed. `workers` is how many files are read
     at a time. Raises IndexLocked when another process is writing.
     """
     started = time.monotonic()
@@ -84,7 +87,9 @@ def sync(
         run = _Run(index, encoder)
         run.skipped += [each for each in found if isinstance(each, Skipped)]
         named = {source_name(root, home) for root in roots}
-        reader = Reader(run.files, pool, passwords=passwords, retry=named)
+        reader = Reader(
+            run.files, pool, fetcher=fetcher or Fetcher(), passwords=passwords, retry=named
+        )
         with closing(ahead(reader.read, sources, threads=threads)) as readings:
             for done, reading in enumerate(readings, 1):
                 run.take(reading)

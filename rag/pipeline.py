@@ -154,16 +154,20 @@ class Rag:
         *,
         prune: bool = False,
         passwords: Sequence[str] = (),
+        allow: Sequence[str] = (),
         stdin: BinaryIO | None = None,
         stdin_name: str = "stdin",
         progress: Callable[[Progress], None] | None = None,
     ) -> Report:
-        """Bring the index in step with files and folders; what has not changed costs nothing.
+        """Bring the index in step with files, folders and pages; what has not changed stays.
 
-        Roots are paths, patterns such as `docs/*.pdf`, and "-" for what `stdin` gives, under the
-        name `stdin_name`. `prune` removes documents that lie under the roots and whose files are
-        gone; `passwords` open encrypted files.
+        Roots are paths, patterns such as `docs/*.pdf`, URLs, and "-" for what `stdin` gives, under
+        the name `stdin_name`. `prune` removes documents that lie under the roots and whose files
+        are gone; `passwords` open encrypted files. Pages are fetched from public addresses, and
+        from hosts in `allow` (`host` or `host:port`).
         """
+        from ingest.addresses import Addresses
+        from ingest.fetch import Fetcher
         from ingest.sync import sync
 
         return sync(
@@ -173,6 +177,7 @@ class Rag:
             home=self.home,
             prune=prune,
             passwords=passwords,
+            fetcher=Fetcher(addresses=Addresses(frozenset(allow))),
             stdin=stdin,
             stdin_name=stdin_name,
             progress=progress,

@@ -144,5 +144,5 @@ def test_names_are_composed_and_never_half_characters(home):
 
 
 def test_a_source_with_nothing_behind_it_is_a_mistake():
-    with pytest.raises(ValueError, match="neither a path nor data"):
+    with pytest.raises(ValueError, match="neither a file nor bytes"):
         Source("a").read()
