@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from backbone.request import Message
@@ -229,13 +230,15 @@ def _support(
 ) -> tuple[float, ...]:
     """What speaks for an answer in the hits, each about 0..1 or a log-probability:
 
-    the best coverage of the question's words, the best cosine of a hit, the best overlap and the
-    best cosine of a sentence, the generator's log-probability of its best sentence and of `<no>`.
+    the best coverage of the question's words, the best cosine of a hit and how far it is above the
+    middle one's, the best overlap and the best cosine of a sentence, the generator's
+    log-probability of its best sentence and of `<no>`.
     """
     coverage = max(hit.coverage for hit in hits)
     vector = max(hit.vector for hit in hits)
+    above = vector - median(hit.vector for hit in hits)
     score, overlap, cosine = (max(s[i] for s in signals) for i in range(3))
-    return (coverage, vector, overlap, cosine, score, nothing)
+    return (coverage, vector, above, overlap, cosine, score, nothing)
 
 
 def _dot(weights: Sequence[float], values: Sequence[float]) -> float:

@@ -15,7 +15,7 @@ HITS = [
     Hit(Chunk("b.txt", 0, 16, "A river is wide."), 0.2),
 ]
 MODEL = (1.0, 0.0, 0.0, 0.0)
-MODEL_ONLY = Mixture(MODEL, MODEL, (0.0,) * 7 + (9.0,), 0.5)
+MODEL_ONLY = Mixture(MODEL, MODEL, (0.0,) * 8 + (9.0,), 0.5)
 
 
 class Pointing:
@@ -67,7 +67,7 @@ def test_every_signal_can_decide() -> None:
 
 
 def test_too_little_support_declines_unless_an_answer_is_forced() -> None:
-    shy = Mixture(MODEL, MODEL, (0.0,) * 5 + (-1.0, 0.0, 0.0), 0.5)
+    shy = Mixture(MODEL, MODEL, (0.0,) * 6 + (-1.0, 0.0, 0.0), 0.5)
     sure, unsure = Pointing("Bob", nothing=-8.0), Pointing("Bob", nothing=2.0)
     assert read(sure, "Who?", HITS, encoder=FakeEncoder(), mixture=shy).answered
     reading = read(unsure, "Who?", HITS, encoder=FakeEncoder(), mixture=shy)
@@ -89,7 +89,7 @@ def test_scripts_without_short_words_have_weights_of_their_own() -> None:
 
 
 def test_a_clear_lead_of_one_sentence_is_support() -> None:
-    torn = Mixture((0.0,) * 4, MODEL, (0.0,) * 6 + (4.0, -2.0), 0.5)
+    torn = Mixture((0.0,) * 4, MODEL, (0.0,) * 7 + (4.0, -2.0), 0.5)
     clear = Mixture(MODEL, MODEL, torn.support, 0.5)
     evidence = weigh(Pointing("Bob"), "Who?", HITS, encoder=FakeEncoder())
     assert torn.shares(evidence) == [0.25] * 4
@@ -110,7 +110,7 @@ def test_the_generator_is_shown_headings_and_asked_once() -> None:
     assert "\nTowers:" in message.content
     assert [c.passage for c in evidence.candidates] == [0, 0, 0, 1]
     assert len(evidence.signals) == 4
-    assert evidence.support[:2] == (0.8, 0.5)
+    assert evidence.support[:3] == (0.8, 0.5, 0.25)  # the middle of 0.5 and 0.0 is 0.25
 
 
 def test_the_shipped_weights_fit_the_signals() -> None:
@@ -144,7 +144,7 @@ def test_sentences_that_belong_to_an_answer_come_with_it() -> None:
 
 
 def test_a_strict_reader_wants_an_answer_that_is_likelier_than_not() -> None:
-    some = Mixture(MODEL, MODEL, (0.0,) * 7 + (-0.5,), 0.2)
+    some = Mixture(MODEL, MODEL, (0.0,) * 8 + (-0.5,), 0.2)
     assert read(Pointing("Bob"), "Who?", HITS, encoder=FakeEncoder(), mixture=some).answered
     declined = read(Pointing("Bob"), "Who?", HITS, encoder=FakeEncoder(), mixture=some, strict=True)
     assert declined.reason == "below_threshold"
