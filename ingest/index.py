@@ -7,7 +7,7 @@ legs are best joined.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -391,7 +391,7 @@ class LocalIndex:
                 score=0.0,
                 words=scores.get(i, 0.0),
                 vector=cosines.get(i, 0.0),
-                coverage=_coverage(rarity, chunks[i]),
+                coverage=coverage(rarity, chunks[i]),
             )
             for i in ids
             if i in chunks
@@ -408,7 +408,7 @@ class LocalIndex:
         }
 
 
-def _coverage(rarity: dict[str, float], chunk: Chunk) -> float:
+def coverage(rarity: Mapping[str, float], chunk: Chunk) -> float:
     """The share (0..1) of the question's idf mass whose terms a chunk holds."""
     mass = sum(rarity.values())
     held = rarity.keys() & set(words(chunk.passage))

@@ -12,11 +12,12 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import BinaryIO
 
 from ingest.addresses import place_of
-from ingest.errors import AddressRefused
+from ingest.errors import AddressRefused, UnknownSource
 
 _NOT_DOCUMENTS = frozenset(("node_modules", "__pycache__", "__MACOSX"))
 _INDEX_MARK = "catalog.sqlite"
@@ -89,6 +90,19 @@ def find(
 def is_url(root: str) -> bool:
     """Whether a root is an address and no path."""
     return _URL.match(root) is not None
+
+
+def meant(name: str | Path, known: Sequence[str], *, home: Path) -> list[str]:
+    """The sources, of those known, that a name means, or a path from the working directory.
+
+    The name of an archive or a mail means what it holds. Raises UnknownSource.
+    """
+    for full in (str(name), source_name(name, home)):
+        if found := [s for s in known if s == full or s.startswith(full + "!")]:
+            return found
+    near = get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "`rag status` lists what is"
+    raise UnknownSource(f"{name} is not in the index: {hint}")
 
 
 def _page(url: str) -> Source | Skipped:

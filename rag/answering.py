@@ -52,6 +52,22 @@ def prompted(
     return _asking(question, generator).messages(_fitted(question, hits, generator))
 
 
+def by_any(
+    draft: Draft,
+    question: Question,
+    hits: Sequence[Hit],
+    *,
+    generator: Generator,
+    encoder: Callable[[], Encoder],
+) -> abc.Generator[Sentence, None, Answer]:
+    """Answer in the way that a generator is able to; `encoder` as in `prompted`."""
+    if writes(question, generator):
+        return (yield from by_writing(draft, question, hits, generator=generator))
+    if "chat" in generator.abilities:
+        return (yield from by_quoting(draft, question, hits, generator=generator))
+    return (yield from by_reading(draft, question, hits, generator=generator, encoder=encoder()))
+
+
 def by_writing(
     draft: Draft, question: Question, hits: Sequence[Hit], *, generator: Generator
 ) -> abc.Generator[Sentence, None, Answer]:

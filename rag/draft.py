@@ -71,7 +71,9 @@ class Draft:
     `document` gives the document of a source, or raises IngestError when it is gone.
     """
 
-    def __init__(self, question: str, document: Callable[[str], Document]) -> None:
+    def __init__(
+        self, question: str, document: Callable[[str], Document], *, notes: Sequence[str] = ()
+    ) -> None:
         self.question = question
         self.retrieved = 0.0
         self._document = cache(document)
@@ -81,7 +83,7 @@ class Draft:
         self._citations: list[Citation] = []
         self._unsupported: list[Sentence] = []
         self._conflicts: list[Conflict] = []
-        self._notes: list[str] = []
+        self._notes = list(notes)
 
     def clock(self) -> float:
         """Seconds since the question came."""

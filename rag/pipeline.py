@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from backbone.request import Message
 from ingest.document import Document, Hit
-from ingest.errors import IndexMissing, UnknownSource
+from ingest.errors import IndexMissing
 from rag.answer import Answer, Sentence
 from rag.draft import AnswerStream, Draft
 from rag.errors import Unsupported
@@ -26,14 +26,17 @@ if TYPE_CHECKING:
     from backbone.schema import Schema
     from ingest.catalog import DocumentInfo
     from ingest.encode import Encoder
+    from ingest.fetch import Fetcher
     from ingest.index import LocalIndex
     from ingest.sources import Skipped
     from ingest.sync import Progress, Report
     from rag.chat import Chat
     from rag.evaluation import Evaluation
     from rag.listing import Listing
+    from rag.lookup import Found
     from rag.spans import Spans
     from rag.testset import Questions
+    from rag.web import WebSearch
 
 Mode = Literal["hybrid", "vector", "words"]
 Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
@@ -52,14 +55,18 @@ class Rag:
         folder: Path,
         encoder: Encoder | str | None = None,
         generator: Generator | str | Path = BUILTIN,
+        web: WebSearch | None = None,
+        fetcher: Fetcher | None = None,
         rerank: Rerank | None = None,
         threads: int | None = None,
     ) -> None:
+        self.web = web
         self.folder = folder
         self.home = folder.parent
         self._index = index
         self._encoder = encoder
         self._generator = generator
+        self._fetcher = fetcher
         self._rerank = rerank
         self._threads = threads
 
@@ -70,7 +77,8 @@ class Rag:
         *,
         encoder: Encoder | str | None = None,
         generator: Generator | str | Path | None = None,
-        web: None = None,
+        web: WebSearch | bool = False,
+        fetcher: Fetcher | None = None,
         rerank: Rerank | None = None,
         create: bool = True,
         threads: int | None = None,
@@ -78,12 +86,13 @@ class Rag:
         """The index in a folder, made when it is absent, or IndexMissing with `create=False`.
 
         `encoder` and `generator` are objects, or names of models to load when first needed. Without
-        an encoder the one that made the index is used, by its name. `threads` is how many processor
-        threads each library may take.
+        an encoder the one that made the index is used, by its name. `web` is what searches the web
+        for questions that ask for it (True: DuckDuckGo), and `fetcher` reads its pages. `threads`
+        is how many processor threads each library may take.
         """
         from ingest.index import LocalIndex
+        from rag.web import Ddgs
 
-        _refuse_unbuilt(web=web)
         folder = Path(path).resolve()
         try:
             index = LocalIndex.open(folder, encoder=None, create=False, threads=threads or 1)
@@ -97,6 +106,8 @@ class Rag:
             folder=folder,
             encoder=encoder,
             generator=generator or BUILTIN,
+            web=Ddgs() if web is True else web or None,
+            fetcher=fetcher,
             rerank=rerank,
             threads=threads,
         )
@@ -264,11 +275,13 @@ class Rag:
         strict: bool = False,
     ) -> AnswerStream:
         """Like `ask`, with the text as it is found."""
-        _refuse_unbuilt(web=web)
+        if web:
+            self.searches()
         asked = Question(
             question,
             k=k,
             where=where,
+            web=web,
             history=tuple(history),
             schema=schema,
             strict=strict,
@@ -289,9 +302,10 @@ class Rag:
         Empty when nothing is found, since no generator is asked then.
         """
         from rag.answering import prompted
+        from rag.lookup import Found
 
         asked = Question(question, k=k, where=where, schema=schema)
-        hits = self._read(asked).hits
+        hits = self._read(asked, Found()).hits
         if not hits:
             return []
         return prompted(
@@ -347,23 +361,16 @@ class Rag:
 
         The name of an archive or a mail means what it holds. Raises UnknownSource.
         """
-        from difflib import get_close_matches
+        from ingest.sources import meant
 
-        from ingest.sources import source_name
-
-        known = [document.source for document in self.documents()]
-        for meant in (str(name), source_name(name, self.home)):
-            if found := [s for s in known if s == meant or s.startswith(meant + "!")]:
-                return found
-        near = get_close_matches(str(name), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "`rag status` lists what is"
-        raise UnknownSource(f"{name} is not in the index: {hint}")
+        return meant(name, [document.source for document in self.documents()], home=self.home)
 
     def remove(self, sources: Sequence[str]) -> list[str]:
         """Take out documents, named by source or by file; returns the sources that were there."""
         return self._index.remove(sources)
 
     def _answer(self, question: Question) -> abc.Generator[Sentence, None, Answer]:
+        from rag.answering import by_any
         from rag.conflicts import contested
         from rag.spans import noted
         from rag.sweep import asked_for
@@ -376,25 +383,49 @@ class Rag:
             answer = yield from self._sweep(question, listing)
             if answer.answered or question.sweep:
                 return answer
-        draft = Draft(question.text, self._index.document)
-        spans = self._read(question)
+        found = self._look_up(question)
+        draft = Draft(question.text, found.document_or(self._index.document), notes=found.notes)
+        spans = self._read(question, found)
         draft.retrieved = draft.clock()
         if not spans.hits:
             return draft.finish(reason="nothing_found")
-        answer = yield from self._say(draft, question, spans.hits)
+        say = partial(by_any, draft, question, spans.hits)
+        answer = yield from say(generator=self.generator, encoder=lambda: self._reading_encoder)
         return contested(noted(answer, spans.repeated))
 
-    def _find(self, question: Question, k: int) -> list[Hit]:
-        return self.search(question.text, k=k, where=question.where, history=question.history)
+    def look_up(self, query: str) -> Found:
+        """What the web has to a query: passages of the first pages. Needs `web`."""
+        from rag.lookup import look_up
 
-    def _read(self, question: Question) -> Spans:
+        return look_up(
+            query, self.searches(), self._fetcher, encoder=self.encoder, idf=self._index.idf
+        )
+
+    def searches(self) -> WebSearch:
+        """What searches the web. Raises Unsupported without any."""
+        if self.web is None:
+            raise Unsupported("nothing to search the web with: open with web=…, such as web=True")
+        return self.web
+
+    def _look_up(self, question: Question) -> Found:
+        from rag.followup import beside
+        from rag.lookup import Found
+
+        return self.look_up(beside(question.text, question.history)) if question.web else Found()
+
+    def _read(self, question: Question, found: Found) -> Spans:
         """The passages that are read for a question, the best first."""
+        from rag.lookup import merged
         from rag.spans import POOL, Spans, reading_spans
 
-        if "chat" not in self.generator.abilities:  # the reader's weights were fitted on plain hits
-            return Spans(tuple(self._find(question, question.k)))
-        hits = self._find(question, POOL * question.k)
-        return reading_spans(hits, k=question.k, document=self._index.document)
+        plain = "chat" not in self.generator.abilities  # its weights were fitted on plain hits
+        k = question.k if plain else POOL * question.k
+        ours = self.search(question.text, k=k, where=question.where, history=question.history)
+        hits = merged(ours, found.hits)[:k]
+        if plain:
+            return Spans(tuple(hits))
+        document = found.document_or(self._index.document)
+        return reading_spans(hits, k=question.k, document=document)
 
     def _sweep(self, question: Question, listing: Listing) -> abc.Generator[Sentence, None, Answer]:
         from rag.sweep import by_sweeping, sweep
@@ -402,29 +433,8 @@ class Rag:
         draft = Draft(question.text, self._index.document)
         swept = sweep(self._index, self.encoder, listing.topic, where=question.where)
         draft.retrieved = draft.clock()
-        return (
-            yield from by_sweeping(
-                draft,
-                question,
-                listing,
-                swept,
-                generator=self.generator,
-                encoder=lambda: self._reading_encoder,
-            )
-        )
-
-    def _say(
-        self, draft: Draft, question: Question, hits: Sequence[Hit]
-    ) -> abc.Generator[Sentence, None, Answer]:
-        from rag.answering import by_quoting, by_reading, by_writing, writes
-
-        generator = self.generator
-        if writes(question, generator):
-            return (yield from by_writing(draft, question, hits, generator=generator))
-        if "chat" in generator.abilities:
-            return (yield from by_quoting(draft, question, hits, generator=generator))
-        encoder = self._reading_encoder
-        return (yield from by_reading(draft, question, hits, generator=generator, encoder=encoder))
+        say = partial(by_sweeping, draft, question, listing, swept)
+        return (yield from say(generator=self.generator, encoder=lambda: self._reading_encoder))
 
 
 def _load_encoder(encoder: Encoder | str, *, threads: int | None) -> Encoder:
@@ -433,10 +443,3 @@ def _load_encoder(encoder: Encoder | str, *, threads: int | None) -> Encoder:
     from ingest.encode import load_encoder
 
     return load_encoder(encoder, threads=threads)
-
-
-def _refuse_unbuilt(**asked: object) -> None:
-    """Refuse, by name, what this version has no code for."""
-    for name, value in asked.items():
-        if value:
-            raise Unsupported(f"this version cannot do {name}= yet; leave it out")

@@ -17,6 +17,8 @@ from backbone.grammar import Grammar
 from backbone.request import GREEDY, Completion, Content, Message, Sampling, Stream
 from backbone.schema import Schema
 from backbone.tools import Tool, ToolChoice
+from rag.errors import WebError
+from rag.web import WebResult
 
 
 class FakeEncoder:
@@ -37,6 +39,21 @@ class FakeEncoder:
                 row[int(hashlib.md5(word.encode()).hexdigest(), 16) % self.dimension] += 1
             row /= np.linalg.norm(row)
         return rows
+
+
+class FakeSearch:
+    """Finds the same pages whatever is searched for, or fails; `asked` holds what it was."""
+
+    def __init__(self, *urls: str, fails: str = "") -> None:
+        self.urls = urls
+        self.fails = fails
+        self.asked: list[str] = []
+
+    def search(self, query: str, *, limit: int) -> list[WebResult]:
+        self.asked.append(query)
+        if self.fails:
+            raise WebError(self.fails)
+        return [WebResult(url) for url in self.urls[:limit]]
 
 
 class FakeGenerator:

@@ -62,6 +62,8 @@ def serving() -> Iterator[Web]:
             self.end_headers()
             self.wfile.write(body)
 
+        do_POST = do_GET
+
         def log_message(self, *_: object) -> None:
             pass
 
