@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -25,11 +26,11 @@ from ingest.errors import IndexMissing, IngestError
 from rag.errors import RagError
 
 if TYPE_CHECKING:
-    from ingest.sync import Report
     from rag.answer import Answer
     from rag.generator import Generator
     from rag.pipeline import Rag
     from rag.propose import Proposal
+    from rag.web import WebSearch
 
 NOT_ANSWERED = 3
 STOPPED = 130
@@ -111,6 +112,13 @@ Where = Annotated[
     str | None,
     typer.Option(metavar="EXPR", help="Look only there: date>=2024 and source=docs/*.pdf"),
 ]
+Web = Annotated[
+    bool, typer.Option("--web", help="Search the web, too; the question goes to DuckDuckGo.")
+]
+SearXNGAddress = Annotated[
+    str | None,
+    typer.Option("--searxng", envvar="RAG_SEARXNG", metavar="URL", help="What --web asks instead."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on standard error.")]
 
@@ -144,6 +152,8 @@ def index_command(
     verbose: Verbose = False,
 ) -> None:
     """Bring the index in step with files, folders and pages of the web."""
+    from rag.display import report_text, skipped_text
+
     set_up(verbose)
     if not paths and not rebuild:
         raise typer.BadParameter(
@@ -168,7 +178,9 @@ def index_command(
     if as_json:
         emit(asdict(report))
     else:
-        print_report(report, rag.folder)
+        for skipped in report.skipped:
+            note(skipped_text(skipped))
+        say(report_text(report, rag.folder))
     worked = report.added or report.updated or report.removed or report.unchanged
     if report.skipped and not worked:
         raise typer.Exit(1)
@@ -183,6 +195,8 @@ def ask(
         bool | None,
         typer.Option("--all/--best", help="Ask every document that matches, or the best passages."),
     ] = None,
+    web: Web = False,
+    searxng: SearXNGAddress = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Rather no answer than one that is not sure.")
     ] = False,
@@ -205,11 +219,13 @@ def ask(
 
     set_up(verbose)
     wanted = read_schema(schema) if schema else None
-    with opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag:
+    written_by = writer(model, api_key, plain_http=plain_http)
+    with opened(folder, model=written_by, web=searching(searxng)) as rag:
         if show_prompt:
             say(prompt_text(rag.prompt(question, k=k, where=where, schema=wanted), bold=bold))
             return
-        stream = rag.stream(question, k=k, where=where, schema=wanted, sweep=sweep, strict=strict)
+        ask_for = partial(rag.stream, k=k, where=where, web=web, schema=wanted)
+        stream = ask_for(question, sweep=sweep, strict=strict)
         if not as_json and not schema:
             for sentence in stream.sentences():
                 say(sentence_text(sentence, width=columns()))
@@ -230,6 +246,8 @@ def ask(
 def chat(
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages to read.")] = 6,
     where: Where = None,
+    web: Web = False,
+    searxng: SearXNGAddress = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Go on with a saved conversation.")
     ] = None,
@@ -240,15 +258,16 @@ def chat(
     verbose: Verbose = False,
 ) -> None:
     """Ask one question after another; each is understood after those before it."""
-    from rag.chat import Chat
+    from rag.chat import Chat, read_turns
     from rag.display import sentence_text
     from rag.talk import Talk
 
     set_up(verbose)
-    with opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag:
+    written_by = writer(model, api_key, plain_http=plain_http)
+    with opened(folder, model=written_by, web=searching(searxng)) as rag:
         if not rag.documents():
             refuse_empty(rag)
-        begun = Chat.load(resume, rag, k=k, where=where) if resume else rag.chat(k=k, where=where)
+        begun = Chat(rag, turns=read_turns(resume) if resume else (), k=k, where=where, web=web)
         talk = Talk(rag, begun, width=columns(), bold=bold)
         if sys.stdin.isatty():
             note("/help lists the commands, Ctrl-D leaves")
@@ -327,6 +346,8 @@ def show(
 @app.command()
 def status(folder: IndexFolder = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Show what is in the index."""
+    from rag.display import status_text
+
     set_up(verbose)
     with opened(folder) as rag:
         documents = rag.documents()
@@ -342,7 +363,7 @@ def status(folder: IndexFolder = None, as_json: AsJson = False, verbose: Verbose
     if as_json:
         emit(facts)
     else:
-        print_status(facts)
+        say(status_text(facts))
 
 
 @app.command("rm")
@@ -374,6 +395,8 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME", help="Another name to answer under, as of a proxy."),
     ] = None,
+    web: Web = False,
+    searxng: SearXNGAddress = None,
     model: Model = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="What requests call the model.")
@@ -400,9 +423,10 @@ def serve(
     except IndexMissing:
         note("without an index the model is served alone; --index names one, --root begins one")
     generator = writer(model, api_key, plain_http=plain_http)
+    engine = searching(searxng) if web else False
     with (
         server.listen(host, port) as listening,
-        server.opened(folder, model=generator, name=name, roots=roots) as site,
+        server.opened(folder, model=generator, name=name, roots=roots, web=engine) as site,
     ):
         say(f"{server.address(listening)}/v1 serves {', '.join(site.names)}; Ctrl-C stops it")
         say(f"{server.address(listening)}/ is the page, for a browser")
@@ -418,6 +442,8 @@ def mcp_command(
         str | None,
         typer.Option(envvar="RAG_TOKEN", metavar="TEXT", help="What clients of --http must send."),
     ] = None,
+    web: Web = False,
+    searxng: SearXNGAddress = None,
     model: Model = None,
     api_key: ApiKey = None,
     plain_http: PlainHttp = False,
@@ -433,7 +459,8 @@ def mcp_command(
         fail(f"this needs {error.name}: pip install 'ragbone[mcp]'")
     host, port = mcp.host_and_port(http) if http else ("", 0)
     door = server.door_for(host, token=token) if http else None
-    with opened(folder, model=writer(model, api_key, plain_http=plain_http)) as rag:
+    written_by = writer(model, api_key, plain_http=plain_http)
+    with opened(folder, model=written_by, web=web and searching(searxng)) as rag:
         if door is None:
             mcp.run_stdio(rag)
             return
@@ -604,14 +631,23 @@ def opened(
     create: bool = False,
     encoder: str | None = None,
     model: Generator | str | None = None,
+    web: WebSearch | bool = False,
 ) -> Iterator[Rag]:
     """The index that the options and the working directory name."""
     from rag.generator import BUILTIN
     from rag.pipeline import Rag
 
     folder = folder or nearest_index(create=create)
-    with Rag.open(folder, create=create, encoder=encoder, generator=model or BUILTIN) as rag:
+    generator = model or BUILTIN
+    with Rag.open(folder, create=create, encoder=encoder, generator=generator, web=web) as rag:
         yield rag
+
+
+def searching(searxng: str | None) -> WebSearch:
+    """What searches the web; nothing is asked yet."""
+    from rag.web import Ddgs, SearXNG
+
+    return SearXNG(searxng) if searxng else Ddgs()
 
 
 def writer(name: str | None, key: str | None, *, plain_http: bool) -> Generator | str | None:
@@ -746,34 +782,6 @@ def print_proposals(proposals: Sequence[Proposal]) -> None:
     if not proposals:
         fail("the documents have no sentence that a question can be made of")
     note(f"proposed {len(proposals)}: put them into your own words before they measure anything")
-
-
-def print_report(report: Report, folder: Path) -> None:
-    """Print what an indexing run did."""
-    from rag.display import count, one_line
-
-    for skipped in report.skipped:
-        note(f"skipped {one_line(skipped.source)}: {one_line(skipped.reason)}")
-    changes = ("added", "updated", "removed")
-    counts = [f"{len(getattr(report, change))} {change}" for change in changes]
-    counts += [f"{report.unchanged} unchanged", f"{len(report.skipped)} skipped"]
-    written = count(report.chunks, "passage")
-    say(f"{', '.join(counts)}; {written} written to {folder} ({report.seconds:.1f} s)")
-
-
-def print_status(facts: dict[str, Any]) -> None:
-    """Print what is in the index, one line a document."""
-    from rag.display import count, one_line
-
-    documents = facts["documents"]
-    say(f"index      {facts['index']} ({facts['bytes'] / 1e6:.1f} MB)")
-    say(f"encoder    {facts['encoder']}")
-    say(f"documents  {len(documents)}, in {count(facts['chunks'], 'passage')}\n")
-    for document in documents:
-        sizes = [count(document["characters"], "character"), count(document["chunks"], "passage")]
-        sizes += [count(document["pages"], "page")] if document["pages"] else []
-        sizes += [document["date"][:10]] if document["date"] else []
-        say(f"{one_line(document['source'])} ({', '.join(sizes)})")
 
 
 def columns() -> int | None:

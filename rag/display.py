@@ -7,7 +7,9 @@ are arguments.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
 
 from backbone.request import Message
@@ -15,6 +17,10 @@ from ingest.document import Chunk, Hit
 from rag.answer import Citation, Conflict, Sentence
 from rag.prompt import content_text
 from rag.sentences import rank
+
+if TYPE_CHECKING:
+    from ingest.sources import Skipped
+    from ingest.sync import Report
 
 _SNIPPET = 300  # characters of a passage that are enough to recognise it
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
@@ -62,6 +68,36 @@ def prompt_text(messages: Sequence[Message], *, bold: Callable[[str], str]) -> s
     """The turns of a prompt, each below its role."""
     turns = [f"{bold(f'{m.role}:')}\n{content_text(m.content)}" for m in messages]
     return _CONTROL.sub("", "\n\n".join(turns)) or "Nothing was found, so no model is asked."
+
+
+def skipped_text(skipped: Skipped) -> str:
+    """What gave no document, and why."""
+    return f"skipped {one_line(skipped.source)}: {one_line(skipped.reason)}"
+
+
+def report_text(report: Report, folder: Path) -> str:
+    """What an indexing run did, in a line."""
+    changes = ("added", "updated", "removed")
+    counts = [f"{len(getattr(report, change))} {change}" for change in changes]
+    counts += [f"{report.unchanged} unchanged", f"{len(report.skipped)} skipped"]
+    written = count(report.chunks, "passage")
+    return f"{', '.join(counts)}; {written} written to {folder} ({report.seconds:.1f} s)"
+
+
+def status_text(facts: Mapping[str, Any]) -> str:
+    """What is in the index, a line for each document."""
+    documents = facts["documents"]
+    lines = [
+        f"index      {facts['index']} ({facts['bytes'] / 1e6:.1f} MB)",
+        f"encoder    {facts['encoder']}",
+        f"documents  {len(documents)}, in {count(facts['chunks'], 'passage')}\n",
+    ]
+    for document in documents:
+        sizes = [count(document["characters"], "character"), count(document["chunks"], "passage")]
+        sizes += [count(document["pages"], "page")] if document["pages"] else []
+        sizes += [document["date"][:10]] if document["date"] else []
+        lines.append(f"{one_line(document['source'])} ({', '.join(sizes)})")
+    return "\n".join(lines)
 
 
 def hit_text(

@@ -57,6 +57,9 @@ Where = Annotated[
         description="Look only there, such as: source=docs/*.pdf and page>=3 and date>=2024-01",
     ),
 ]
+Web = Annotated[
+    bool, Field(description="Search the web, too. Refused unless the user has allowed it.")
+]
 Source = Annotated[
     str, Field(min_length=1, max_length=_QUESTION, description="A document, as passages name it.")
 ]
@@ -205,12 +208,12 @@ def _tools(rag: Rag) -> list[Callable[..., object]]:
 
     loading = Lock()
 
-    def ask(question: Query, k: Passages = 6, where: Where = None) -> Reply:
+    def ask(question: Query, k: Passages = 6, where: Where = None, web: Web = False) -> Reply:
         """Answer a question from the user's documents, with verbatim quotes and their places."""
         with _told():
             with loading:  # once, whoever asks first; answering itself goes on side by side
                 _ = rag.encoder, rag.generator
-            return _reply(rag.ask(question, k=k, where=where))
+            return _reply(rag.ask(question, k=k, where=where, web=web))
 
     def show(source: Source, start: Offset = 0, end: Offset | None = None) -> Text:
         """Read a document's text from one character to another, as far as one call may."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from ingest.document import Chunk
 from ingest.where import Where
 from rag.answer import Answer, Citation
 from rag.chat import Chat
@@ -96,15 +97,16 @@ class Talk:
             there = f"from 1 to {len(numbered)}" if numbered else "of which it has none"
             raise ValueError(f"/show takes the number of a quote of the last answer, {there}")
         citation = numbered[number]
-        text = self._rag.text(citation.source)
-        if text[citation.start : citation.end] != citation.quote:
+        passage = _passage(citation, answer)
+        if passage is not None and passage.url:  # it may not be in the index
+            text, at = passage.text, passage.start
+        else:
+            text, at = self._rag.text(citation.source), 0
+        first, last = citation.start - at, citation.end - at
+        if text[first:last] != citation.quote:
             raise ValueError(f"{citation.source} has changed since: ask again")
-        start, end = _around(citation, answer)
-        parts = (
-            text[max(0, start) : citation.start],
-            citation.quote,
-            text[citation.end : end],
-        )
+        start, end = (passage.start, passage.end) if passage else (first - _AROUND, last + _AROUND)
+        parts = (text[max(0, start - at) : first], citation.quote, text[last : end - at])
         before, quote, after = map(harmless, parts)
         return f"{place(citation)}\n{before}{self._bold(quote)}{after}"
 
@@ -118,7 +120,7 @@ class Talk:
         if state not in ("on", "off"):
             raise ValueError("/web takes on or off")
         if state == "on":
-            self._rag.stream("x", web=True).close()  # raises now, where that cannot be done
+            self._rag.searches()  # raises now, without anything that does
         self.chat.web = state == "on"
         return f"the web is {state}"
 
@@ -134,11 +136,11 @@ class Talk:
         return "a new conversation"
 
 
-def _around(citation: Citation, answer: Answer) -> tuple[int, int]:
-    """The span of the passage that a quote was taken from."""
+def _passage(citation: Citation, answer: Answer) -> Chunk | None:
+    """The passage that a quote was taken from."""
     for hit in answer.hits:
         chunk = hit.chunk
         inside = chunk.start <= citation.start and citation.end <= chunk.end
         if chunk.source == citation.source and inside:
-            return chunk.start, chunk.end
-    return citation.start - _AROUND, citation.end + _AROUND
+            return chunk
+    return None

@@ -12,6 +12,7 @@ import cli
 from backbone.errors import CheckpointError
 from rag.ground import NOT_FOUND
 from tests.fakes import FakeEncoder, FakeGenerator
+from tests.ingest.web import serving
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTION = "How long is annual leave?"
@@ -99,6 +100,31 @@ def test_prune_removes_what_is_gone(indexed, tmp_path):
     (tmp_path / "docs" / "leave.md").unlink()
     assert indexed("index", "docs", "--json").json["removed"] == []
     assert indexed("index", "docs", "--prune", "--json").json["removed"] == ["docs/leave.md"]
+
+
+def test_a_page_is_indexed_by_its_url_from_hosts_that_are_allowed(rag):
+    with serving() as web:
+        url = web.html("/ferry", "<p>The ferry leaves at 6:45.")
+        refused = rag("index", url)
+        assert refused.code == 1
+        assert "127.0.0.1, which is not a public address" in refused.err
+        assert rag("index", url, "docs", "--allow", web.host, "--json").json["added"][0] == url
+    assert rag("search", "ferry", "-k", "1", "--json").json[0]["url"] == url
+    assert rag("show", url + "#top").out == "The ferry leaves at 6:45."
+    assert rag("rm", url).code == 0
+
+
+def test_the_web_is_searched_when_asked_for_and_what_fails_is_said(indexed, generator):
+    with serving() as web:
+        web.pages["/search"] = (403, {}, b"")
+        generator.replies = [NOT_FOUND]
+        ran = indexed("ask", QUESTION, "--searxng", web.url("/"))
+        assert (ran.code, web.asked) == (3, [])
+        generator.replies = [quote_of(indexed, QUESTION, "Annual leave is 15 days.")]
+        ran = indexed("ask", QUESTION, "--web", "--searxng", web.url("/"))
+    assert ran.code == 0
+    assert "the web could not be searched" in ran.err
+    assert len(web.asked) == 1
 
 
 def test_a_path_that_is_not_there_named_alone_is_an_error(rag):

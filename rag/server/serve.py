@@ -24,6 +24,7 @@ from rag.server.watched import Watched
 if TYPE_CHECKING:
     from backbone.backbone import Backbone
     from rag.generator import Generator
+    from rag.web import WebSearch
 
 BACKLOG = 2048
 GRACE = 10  # seconds that running requests have to finish when the server stops
@@ -74,11 +75,13 @@ def opened(
     model: Generator | str | None = None,
     name: str | None = None,
     roots: Sequence[Path] = (),
+    web: WebSearch | bool = False,
 ) -> Iterator[Site]:
     """What is to be served: a model, called `name` in requests, and the index in a folder.
 
     With `roots`, folders that may be indexed through the server, the index is made when absent.
-    A model that is no name but there already is closed at the end, too.
+    With `web`, questions may search it. A model that is no name but there already is closed at the
+    end, too.
     """
     from ingest.encode import load_encoder
     from rag.generator import BUILTIN, load_generator
@@ -92,7 +95,7 @@ def opened(
         rag = None
         if folder is not None:
             rag = stack.enter_context(
-                Rag.open(folder, generator=Watched(generator), create=bool(roots))
+                Rag.open(folder, generator=Watched(generator), web=web, create=bool(roots))
             )
         encoder = rag.encoder if rag else load_encoder()
         name = name or _name(generator.name)

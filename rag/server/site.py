@@ -33,8 +33,7 @@ DRAWING = 20.0  # seconds of work that the picture of a page may cost
 class Site:
     """What is served. `name` is the model's in requests; without `rag` there is no index.
 
-    `roots` are the folders that may be indexed through the server, by their real paths; `web` says
-    whether questions may search the web.
+    `roots` are the folders that may be indexed through the server, by their real paths.
     """
 
     def __init__(
@@ -45,7 +44,6 @@ class Site:
         encoder: Encoder,
         rag: Rag | None,
         roots: Sequence[Path] = (),
-        web: bool = False,
     ) -> None:
         if name == GROUNDED:
             raise ValueError(f"a model cannot be named {GROUNDED}: that is what answers are")
@@ -54,7 +52,6 @@ class Site:
         self.encoder = encoder
         self.rag = rag
         self.roots = tuple(roots)
-        self.web = web
         self.created = int(time.time())
         self.stored = Stored()
         self.jobs = Jobs()
@@ -63,6 +60,11 @@ class Site:
         self._answers = ThreadPoolExecutor(ANSWERS, thread_name_prefix="answer")
         self.askers = Askers(self._answers)
         self.encoders = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encode")
+
+    @property
+    def web(self) -> bool:
+        """Whether questions may search the web."""
+        return self.rag is not None and self.rag.web is not None
 
     @property
     def chats(self) -> bool:

@@ -22,7 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from rag import Rag, mcp
 from rag.ground import NOT_FOUND
 from rag.server.serve import address, door_for
-from tests.fakes import FakeEncoder, FakeGenerator
+from tests.fakes import FakeEncoder, FakeGenerator, FakeSearch
 
 CACHE = "# Cache\n\nKeys and values take\n12 KB per token.\n"
 TOOLS = ["ask", "documents", "search", "show"]
@@ -188,6 +188,18 @@ def test_over_http_the_tools_are_the_same(rag):
         )
     assert found.structured_content["passages"][0]["source"] == "docs/cache.md"
     assert wrong.is_error
+
+
+def test_the_web_is_searched_for_an_agent_only_where_it_is_allowed(rag, monkeypatch):
+    refused = call(rag, "ask", question="values per token", web=True)
+    assert refused.is_error
+    assert "nothing to search the web with" in refused.content[0].text
+    search = FakeSearch(fails="asleep")
+    monkeypatch.setattr(rag, "web", search)
+    rag.generator.replies = [NOT_FOUND]
+    allowed = call(rag, "ask", question="values per token", web=True)
+    assert search.asked == ["values per token"]
+    assert allowed.structured_content["notes"] == ["the web could not be searched: asleep"]
 
 
 def test_a_token_is_asked_for_and_foreign_pages_are_refused(rag):

@@ -2,12 +2,15 @@
 
 import pytest
 
+from ingest.addresses import Addresses
 from ingest.errors import UnknownSource
+from ingest.fetch import Fetcher
 from rag import Chat, Rag, Unsupported
 from rag.draft import AnswerStream
 from rag.ground import NOT_FOUND
 from rag.talk import HELP, Talk
-from tests.fakes import FakeEncoder, FakeGenerator
+from tests.fakes import FakeEncoder, FakeGenerator, FakeSearch
+from tests.ingest.web import serving
 
 CACHE = "# Cache\n\nKeys and values take\n12 KB per token.\n\n# Weights\n\nWeights take 2 GB.\n"
 REPLY = '[1] "values take 12 KB per token."'
@@ -98,23 +101,30 @@ def test_a_filter_holds_until_it_is_taken_away(talk):
 
 
 def test_the_web_is_searched_from_when_it_is_switched_on_if_it_can_be(talk, monkeypatch):
-    def stream(question, *, web=False, **options):
-        if web:
-            raise Unsupported("no web here")
-        raise AssertionError("nothing is asked")
-
-    monkeypatch.setattr(talk._rag, "stream", stream)
-    with pytest.raises(Unsupported, match="no web here"):
+    with pytest.raises(Unsupported, match=r"open with web=…"):
         talk.hear("/web on")
     assert talk.chat.web is False
-    monkeypatch.setattr(talk._rag, "stream", lambda *_, **__: AnswerStream(iter(())))
-    monkeypatch.setattr(AnswerStream, "close", lambda self: None)
+    monkeypatch.setattr(talk._rag, "web", FakeSearch())
     talk.hear("/web on")
     assert talk.chat.web is True
     talk.hear("/web off")
     assert talk.chat.web is False
     with pytest.raises(ValueError, match="on or off"):
         talk.hear("/web maybe")
+
+
+def test_a_quote_of_a_page_that_is_not_in_the_index_is_shown_in_its_passage(talk, monkeypatch):
+    with serving() as web:
+        page = web.html("/keys", "<h1>Keys</h1><p>Values per token take 12 KB. They are kept.")
+        fetcher = Fetcher(addresses=Addresses(frozenset({web.host})))
+        monkeypatch.setattr(talk._rag, "web", FakeSearch(page))
+        monkeypatch.setattr(talk._rag, "_fetcher", fetcher)
+        talk.hear("/web on")
+        talk._rag.generator.replies = ['[1] "Values per token take 12 KB."']
+        answer = ask(talk)
+    assert answer.citations[0].url == page
+    shown = talk.hear("/show 1")
+    assert "*Values per token take 12 KB.* They are kept." in shown
 
 
 def test_a_saved_conversation_is_gone_on_with(talk, tmp_path):

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from ingest.document import Document, Heading
 from rag import Rag
+from rag.ground import NOT_FOUND
 from rag.server.views import PART, parts, view
-from tests.fakes import FakeEncoder, FakeGenerator
+from tests.fakes import FakeEncoder, FakeGenerator, FakeSearch
 from tests.ingest.formats import pdf
 from tests.rag.server.client import serving
 
@@ -52,6 +53,17 @@ def test_the_status_says_what_there_is_to_ask(rag):
 def test_the_web_is_searched_only_where_the_server_may(rag):
     reply = serving(rag=rag).post("/v1/ask", {"question": "x", "web": True})
     assert (reply.status, reply.error["param"]) == (400, "web")
+
+
+def test_a_server_that_may_says_so_and_searches(rag, monkeypatch):
+    search = FakeSearch(fails="asleep")
+    monkeypatch.setattr(rag, "web", search)
+    rag.generator.replies = [NOT_FOUND]
+    client = serving(rag=rag)
+    assert client.get("/v1/status").json["web"] is True
+    reply = client.post("/v1/ask", {"question": "x", "web": True})
+    assert reply.json["notes"] == ["the web could not be searched: asleep"]
+    assert search.asked == ["x"]
 
 
 def test_without_an_index_there_are_no_documents():
