@@ -17,6 +17,7 @@ import re
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
 
@@ -24,12 +25,14 @@ from backbone.backbone import Backbone
 from benchmarks.questions import Question, build, five, load, sample
 from ingest.encode import Encoder, load_encoder
 from ingest.index import LocalIndex
+from rag.answer import Answer
 from rag.pipeline import Rag
 from rag.reader import read
 from rag.sentences import rank
 
 LANGUAGES = ("en", "de", "es", "fr", "pt", "ar", "ja", "ko", "zh")
 FOLDS = 5
+CURVE = [n / 20 for n in range(2, 17)]  # thresholds
 _CJK = re.compile(r"[぀-ヿ㐀-鿿]")
 
 
@@ -67,18 +70,40 @@ def reading(
     }  # fmt: skip
 
 
+@dataclass
+class Declining:
+    """What became of questions: how sure the answers were (declined ones too), and their citations.
+
+    `kept` are of the answerable questions, `lost` of those whose article left the index.
+    """
+
+    kept: list[Answer] = field(default_factory=list)
+    lost: list[Answer] = field(default_factory=list)
+    citations: int = 0
+    violations: int = 0
+
+    def shares(self, threshold: float | None = None) -> tuple[float, float]:
+        """The shares declined of lost and kept: as they were, or below another threshold."""
+
+        def declined(answer: Answer) -> bool:
+            if threshold is None or answer.confidence is None:
+                return not answer.answered
+            return answer.confidence < threshold
+
+        return mean(map(declined, self.lost)), mean(map(declined, self.kept))
+
+
 def declining(
     everything: list[Question],
     asked: list[Question],
     encoder: Encoder,
     model: Backbone,
     folder: Path,
-) -> tuple[float, float, int, int]:
-    """Shares declined of the answerable and of those whose article left the index; citations, violations."""
+) -> Declining:
+    """Ask all questions over everything, and those of each fold without its articles."""
     articles = sorted({q.article for q in everything})
     fold = {article: number % FOLDS for number, article in enumerate(articles)}
-    kept_declined, lost_declined = [], []
-    citations = violations = 0
+    found = Declining()
     for number in range(-1, FOLDS):  # -1: nothing leaves
         home = folder / f"fold{number}"
         build(home, (q.context for q in everything if fold[q.article] != number), encoder).close()
@@ -87,11 +112,11 @@ def declining(
                 if number >= 0 and fold[question.article] != number:
                     continue
                 answer = rag.ask(question.text)
-                (kept_declined if number < 0 else lost_declined).append(not answer.answered)
+                (found.kept if number < 0 else found.lost).append(answer)
                 for c in answer.citations:
-                    citations += 1
-                    violations += rag.text(c.source)[c.start : c.end] != c.quote
-    return mean(kept_declined), mean(lost_declined), citations, violations
+                    found.citations += 1
+                    found.violations += rag.text(c.source)[c.start : c.end] != c.quote
+    return found
 
 
 def main() -> None:
@@ -109,7 +134,7 @@ def main() -> None:
         f"machine: {platform.processor() or platform.machine()}, model {given.model}, at most {given.count} questions a set"
     )
     encoder = load_encoder("builtin", threads=1)
-    wins, pooled, citations, violations = 0, [], 0, 0
+    wins, pooled, declined = 0, [], []
     with Backbone.load(given.model, threads=1) as model:
         for lang in given.languages:
             everything = load(given.data, lang, "dev")
@@ -138,10 +163,8 @@ def main() -> None:
                     ]
                 if given.only != "reading":
                     some = sample([q for qs in asked.values() for q in qs], given.count)
-                    kept, lost, cited, wrong = declining(
-                        everything, some, encoder, model, Path(folder)
-                    )
-                    citations, violations = citations + cited, violations + wrong
+                    declined.append(declining(everything, some, encoder, model, Path(folder)))
+                    lost, kept = declined[-1].shares()
                     line.append(
                         f"declined {lost:.3f} of the unanswerable, {kept:.3f} of the answerable"
                     )
@@ -154,7 +177,15 @@ def main() -> None:
     if given.only != "declining":
         print(f"overlap beaten in {wins} of {len(given.languages)} languages")
     if given.only != "reading":
-        print(f"citations {citations}, not verbatim {violations}")
+        print(
+            f"citations {sum(d.citations for d in declined)}, not verbatim {sum(d.violations for d in declined)}"
+        )
+        print("declined below a threshold, means over the languages: unanswerable, answerable")
+        for threshold in CURVE:
+            shares = [each.shares(threshold) for each in declined]
+            print(
+                f"  {threshold:.2f}  {mean(s[0] for s in shares):.3f}  {mean(s[1] for s in shares):.3f}"
+            )
 
 
 if __name__ == "__main__":
