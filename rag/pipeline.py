@@ -249,7 +249,7 @@ class Rag:
         all documents that match and answers with a line for each; None does so when the question
         asks for a list or a count of documents. `history` is what was said before, which a question
         may lean on: "and who founded it?"; `chat` keeps it. A `strict` answer has no sentence that
-        its quotes may not support, and is given only where one is likelier than not.
+        its quotes may not support, and is given only where one is clearly likelier than none.
         """
         return self.stream(
             question,

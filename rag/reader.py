@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Evidence", "Mixture", "Quote", "Reading", "read", "weigh"]
 
 QUOTES = 3  # sentences cited for an answer, at most
-STRICT = 0.5  # the probability of support below which a strict reader declines
+STRICT = 0.65  # the probability of support below which a strict reader declines
 # What makes a sentence belong to the answer that another of its passage gives: its signals, the
 # logarithm of its weight, the share of the question's telling words, being the passage's first. All
 # but the last were fitted on train questions that ask for no name, number or date.
@@ -135,7 +135,7 @@ def read(
 ) -> Reading:
     """Answer a question from hits, the best first; `force` answers whatever the support.
 
-    A `strict` reader answers only where an answer in the hits is likelier than not.
+    A `strict` reader answers only where an answer in the hits is about twice as likely as none.
     `encoder` compares sentences with the question: the built-in one, as the weights expect.
     """
     mixture = mixture or Mixture.load()

@@ -143,7 +143,7 @@ def test_sentences_that_belong_to_an_answer_come_with_it() -> None:
     assert len({quote.start for quote in cited}) == len(cited)
 
 
-def test_a_strict_reader_wants_an_answer_that_is_likelier_than_not() -> None:
+def test_a_strict_reader_wants_an_answer_that_is_clearly_likelier_than_none() -> None:
     some = Mixture(MODEL, MODEL, (0.0,) * 8 + (-0.5,), 0.2)
     assert read(Pointing("Bob"), "Who?", HITS, encoder=FakeEncoder(), mixture=some).answered
     declined = read(Pointing("Bob"), "Who?", HITS, encoder=FakeEncoder(), mixture=some, strict=True)
