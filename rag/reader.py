@@ -35,7 +35,8 @@ QUOTES = 3  # sentences cited for an answer, at most
 STRICT = 0.65  # the probability of support below which a strict reader declines
 # What makes a sentence belong to the answer that another of its passage gives: its signals, the
 # logarithm of its weight, the share of the question's telling words, being the passage's first. All
-# but the last were fitted on train questions that ask for no name, number or date.
+# but the last were fitted on train questions that ask for no name, number or date
+# (`training/belonging.py`).
 _BELONGING = (0.242, 3.040, 1.541, 0.572, 2.592, 1.0)
 _BELONGS = 0.1  # the odds, against the likeliest, from which a sentence is cited
 _AS_GOOD = 0.5  # the share of the best one's from which it is said, too
@@ -157,7 +158,7 @@ def _cited(question: str, evidence: Evidence, mixture: Mixture) -> tuple[int, li
     """The best candidate; those of its passage that are nearly as good; those that belong to it."""
     best, shares = mixture.best(evidence), mixture.shares(evidence)
     odds = {
-        i: _dot(_BELONGING, _belonging(question, evidence, i))
+        i: _dot(_BELONGING, belonging(question, evidence, i))
         for i, candidate in enumerate(evidence.candidates)
         if candidate.passage == evidence.candidates[best].passage
     }
@@ -168,7 +169,7 @@ def _cited(question: str, evidence: Evidence, mixture: Mixture) -> tuple[int, li
     return best, more, [i for i in near if i not in more]
 
 
-def _belonging(question: str, evidence: Evidence, number: int) -> tuple[float, ...]:
+def belonging(question: str, evidence: Evidence, number: int) -> tuple[float, ...]:
     """What `_BELONGING` weighs, of one candidate."""
     candidate, (score, overlap, cosine, _) = evidence.candidates[number], evidence.signals[number]
     lang = language(question)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -73,12 +74,26 @@ def unseen_first(questions: list[Question], count: int) -> list[Question]:
 
 def fit_choice(rows: list[tuple[Evidence, list[bool]]]) -> tuple[float, ...]:
     """Weights of a candidate's signals that make a candidate with the answer most likely."""
-    weights = torch.tensor([0.5, 3.0, 3.0, 1.0], requires_grad=True)
-    width = max(len(evidence.signals) for evidence, _ in rows)
-    x = torch.zeros(len(rows), width, 4)
+    signals = [(evidence.signals, right) for evidence, right in rows]
+    return softmax_weights(signals, ("model", "overlap", "cosine", "passage"))
+
+
+def softmax_weights(
+    rows: list[tuple[Sequence[Sequence[float]], list[bool]]],
+    names: Sequence[str],
+    *,
+    decay: float = 1e-4,
+) -> tuple[float, ...]:
+    """Weights of signals under which, of several candidates, the right ones are most likely.
+
+    A row holds the signals of each candidate, and which of them are right. Prints how often the
+    best by all signals, and by each alone, is.
+    """
+    weights = torch.ones(len(names), requires_grad=True)
+    width = max(len(signals) for signals, _ in rows)
+    x = torch.zeros(len(rows), width, len(names))
     gold, there = torch.zeros(len(rows), width), torch.zeros(len(rows), width)
-    for i, (evidence, right) in enumerate(rows):
-        signals = evidence.signals
+    for i, (signals, right) in enumerate(rows):
         x[i, : len(signals)] = torch.tensor(signals)
         gold[i, : len(right)] = torch.tensor(right).float()
         there[i, : len(signals)] = 1
@@ -88,21 +103,16 @@ def fit_choice(rows: list[tuple[Evidence, list[bool]]]) -> tuple[float, ...]:
         optimiser.zero_grad()
         z = (x @ weights).masked_fill(there == 0, -1e9)
         loss = (z.logsumexp(1) - z.masked_fill(gold == 0, -1e9).logsumexp(1)).mean()
-        loss = loss + 1e-4 * weights.square().sum()
+        loss = loss + decay * weights.square().sum()
         loss.backward()
         return loss
 
     optimiser.step(closure)
     with torch.no_grad():
-        z = (x @ weights).masked_fill(there == 0, -1e9)
-        for name, column in (
-            ("mixed", z),
-            *(
-                (n, x[..., i].masked_fill(there == 0, -1e9))
-                for i, n in enumerate(("model", "overlap", "cosine", "passage"))
-            ),
-        ):
-            print(f"choice by {name}: {gold.gather(1, column.argmax(1, keepdim=True)).mean():.3f}")
+        columns = {"all": x @ weights} | {name: x[..., i] for i, name in enumerate(names)}
+        for name, column in columns.items():
+            best = column.masked_fill(there == 0, -1e9).argmax(1, keepdim=True)
+            print(f"choice by {name}: {gold.gather(1, best).mean():.3f}")
     return tuple(round(w, 4) for w in weights.tolist())
 
 

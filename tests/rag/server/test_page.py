@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ingest.web import serving as the_web
 from tests.rag.server.test_serving import CODE, serving
 
 pytestmark = pytest.mark.slow
@@ -312,6 +313,21 @@ def test_pages_of_the_web_doubts_conflicts_and_notes_are_shown(visit, url):
     turn.locator(".mark").first.click()
     assert "It costs 5 €." in opened(page).inner_text()
     assert "not in the index" in page.inner_text("#viewer-note")
+
+
+def test_the_web_can_be_searched_where_the_server_may(visit, url, home):
+    page = visit(url)
+    page.locator("#form:not([hidden])").wait_for()
+    assert not page.is_visible("#web-switch")
+    with the_web() as web, serving("--web", "--searxng", web.url("/"), cwd=home) as (_, searching):
+        web.pages["/search"] = (403, {}, b"")
+        page = visit(searching)
+        page.click("#web-switch")
+        assert page.is_checked("#web")
+        turn = ask(page, TYPEWRITER)
+        assert [path.partition("?")[0] for path, _ in web.asked] == ["/search"]
+    assert "1868" in turn.inner_text()
+    assert "the web could not be searched" in turn.inner_text()
 
 
 def test_a_filter_limits_what_is_read_until_it_is_cleared(visit, url):
