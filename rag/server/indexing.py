@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -124,7 +125,7 @@ async def upload(
     if not data:
         raise ApiError(400, f"{name} is empty", code="empty")
     folder = site.index().home / UPLOADS
-    path = _kept(folder, file_name(name), data)
+    path = await run_in_threadpool(_kept, folder, file_name(name), data)
     return JSONResponse({"path": str(path), "name": path.name})
 
 
