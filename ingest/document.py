@@ -88,7 +88,7 @@ def url_of(source: str) -> str | None:
 class Hit:
     """A chunk found for a question, with what each leg of the index thought of it.
 
-    `words` is its BM25 score (0 when the words leg did not return it), `vector` its cosine
+    `words` is its BM25 score (0 where only the vectors were asked), `vector` its cosine
     similarity to the question, `coverage` the share (0..1) of the question's inverse document
     frequency mass whose terms occur in the chunk. `score` is what hits are ordered by; the index
     leaves ranking hybrid hits to its caller.

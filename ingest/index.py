@@ -368,6 +368,8 @@ class LocalIndex:
                     by_vector.refresh(self._catalog)
                     near = by_vector.search(vector, k, allowed=allowed)
                     ids |= dict.fromkeys(i for i, _ in near)
+                if mode == "hybrid" and (more := ids.keys() - scores.keys()):
+                    scores |= by_words.search(text, len(more), allowed=more)
                 rarity = by_words.idf(words(text))
                 hits = self._hits(list(ids), scores, vector, rarity)
         if mode == "hybrid":

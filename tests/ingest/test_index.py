@@ -82,6 +82,18 @@ def test_without_a_vector_only_words_are_looked_at(index):
         index.search("moon", None, k=3, mode="vector")
 
 
+def test_what_only_the_vectors_found_has_its_words_score_too(index):
+    for number in range(5):
+        put(index, f"bark{number}.txt", f"Dogs bark, and bark {number} times more.")
+    question, near = "dogs bark at milk", ENCODER.encode_queries(["Cats drink milk."])[0]
+    [by_vector] = index.search(question, near, k=1, mode="vector")
+    hits = index.search(question, near, k=1)
+    assert [hit.chunk.source for hit in hits if hit.words == 0] == []
+    [found] = [hit for hit in hits if hit.chunk == by_vector.chunk]
+    exact = index.search(question, None, k=9, mode="words")
+    assert found.words == next(hit.words for hit in exact if hit.chunk == found.chunk)
+
+
 def test_coverage_is_the_share_of_the_questions_rarity(index):
     def coverage(question):
         return index.search(question, None, k=1)[0].coverage
