@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--count", type=int, default=300, help="questions of each kind a language")
-    parser.add_argument("--decline", type=float, default=0.09)
+    parser.add_argument("--decline", type=float, default=0.06)
     parser.add_argument("--out", type=Path, default=Path("rag/reader.json"))
     given = parser.parse_args()
     with Backbone.load(given.model, threads=1) as model:
