@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,7 @@ def test_an_empty_index_is_said_before_anything_is_asked(chat, tmp_path):
 def test_on_a_terminal_there_is_a_prompt_and_ctrl_d_leaves(tmp_path):
     import os
     import pty
+    import select
 
     (tmp_path / "leave.md").write_text("Annual leave is 15 days.\n", encoding="utf-8")
     root = str(Path.cwd())
@@ -126,17 +128,21 @@ def test_on_a_terminal_there_is_a_prompt_and_ctrl_d_leaves(tmp_path):
     )  # fmt: skip
     os.close(theirs)
 
-    def read_until(mark):
+    def read_until(mark, key=b""):
+        """What is printed up to a mark; a key is pressed again where the prompt was not ready."""
         seen = b""
         while mark not in seen:
-            seen += os.read(ours, 1000)
+            if key and not select.select([ours], [], [], 1)[0]:
+                os.write(ours, key)
+            else:
+                seen += os.read(ours, 1000)
         return seen
 
     read_until(b"> ")
-    os.write(ours, b"\x03")  # Ctrl-C at the prompt
-    assert b"leaves" in read_until(b"> ")
+    assert b"leaves" in read_until(b"\n> ", key=b"\x03")  # Ctrl-C at the prompt
     os.write(ours, b"How long is annual leave?\n")
     assert b"15 days. [1]" in read_until(b"\n> ")
+    time.sleep(0.5)  # until the prompt reads keys and not lines
     os.write(ours, b"\x04")
     assert process.wait(20) == 0
     os.close(ours)
