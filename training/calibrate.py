@@ -5,8 +5,8 @@
 Train questions only, first those of the articles that encoder and reader were not trained on. For each
 language half of the articles are indexed: questions of that half are to be answered, those of the other
 half declined. Choice: softmax regression over a prompt's sentences, by script. Support: logistic
-regression, both classes and all languages weighing the same. The threshold is where declining answerable
-questions costs `--decline` of them.
+regression, both classes and all languages weighing the same. The threshold is where `--decline` of the
+answerable questions are declined, each language by weights fitted on the others.
 """
 
 from __future__ import annotations
@@ -118,9 +118,34 @@ def softmax_weights(
 
 def fit_support(rows: list[tuple[str, Evidence, int]], mixture: Mixture, decline: float) -> Mixture:
     """The mixture with weights and bias of the support, and the threshold that declines a share of
-    answerable questions."""
+    answerable questions in languages that the weights were not fitted on."""
     x = torch.tensor([(*e.support, max(mixture.shares(e))) for _, e, _ in rows])
     y = torch.tensor([float(label) for _, _, label in rows])
+    languages = np.array([language for language, _, _ in rows])
+    probability = np.zeros(len(rows))
+    for language in sorted(
+        set(languages)
+    ):  # what was fitted is more certain of itself than of others
+        left = languages == language
+        weights = logistic_weights(x[~left], y[~left])
+        probability[left] = torch.sigmoid(x[left] @ weights[:-1] + weights[-1]).numpy()
+    labels = y.numpy() == 1
+    order = np.argsort(np.argsort(probability))
+    auc = (order[labels].mean() - (labels.sum() - 1) / 2) / (~labels).sum()
+    threshold = float(np.quantile(probability[labels], decline))
+    print(
+        f"support, each language by weights of the others: AUC {auc:.3f}; declined at {threshold:.3f}"
+    )
+    for name in ("all", *sorted(set(languages))):
+        here = (languages == name) | (name == "all")
+        kept, lost = (probability[here & some] < threshold for some in (labels, ~labels))
+        print(f"  {name}: {kept.mean():.3f} of the answerable, {lost.mean():.3f} of the others")
+    support = tuple(round(w, 4) for w in logistic_weights(x, y).tolist())
+    return replace(mixture, support=support, threshold=round(threshold, 4))
+
+
+def logistic_weights(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Weights of logistic regression, the last one the bias."""
     mean, scale = x.mean(0), x.std(0)
     weights = torch.zeros(x.shape[1] + 1, requires_grad=True)
     optimiser = torch.optim.LBFGS([weights], max_iter=300)
@@ -133,24 +158,8 @@ def fit_support(rows: list[tuple[str, Evidence, int]], mixture: Mixture, decline
         return loss
 
     optimiser.step(closure)
-    with torch.no_grad():
-        probability = torch.sigmoid((x - mean) / scale @ weights[:-1] + weights[-1]).numpy()
-        raw = weights[:-1] / scale
-        bias = weights[-1] - (raw * mean).sum()
-    labels = y.numpy() == 1
-    order = np.argsort(np.argsort(probability))
-    auc = (order[labels].mean() - (labels.sum() - 1) / 2) / (~labels).sum()
-    threshold = float(np.quantile(probability[labels], decline))
-    print(
-        f"support: AUC {auc:.3f}; at {threshold:.3f}: declined {(probability[labels] < threshold).mean():.3f} of the answerable, {(probability[~labels] < threshold).mean():.3f} of the others"
-    )
-    for lang in sorted({row[0] for row in rows}):
-        here = np.array([row[0] == lang for row in rows])
-        print(
-            f"  {lang}: {(probability[here & labels] < threshold).mean():.3f} {(probability[here & ~labels] < threshold).mean():.3f}"
-        )
-    support = tuple(round(w, 4) for w in [*raw.tolist(), bias.item()])
-    return replace(mixture, support=support, threshold=round(threshold, 4))
+    raw = weights.detach()[:-1] / scale
+    return torch.cat([raw, (weights.detach()[-1] - (raw * mean).sum())[None]])
 
 
 def main() -> None:
