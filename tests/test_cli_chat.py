@@ -112,9 +112,16 @@ def test_an_empty_index_is_said_before_anything_is_asked(chat, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is played with pty")
 def test_on_a_terminal_there_is_a_prompt_and_ctrl_d_leaves(tmp_path):
+    import fcntl
     import os
     import pty
     import select
+    import signal
+    import termios
+
+    def own_terminal():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore Ctrl-C
 
     (tmp_path / "leave.md").write_text("Annual leave is 15 days.\n", encoding="utf-8")
     root = str(Path.cwd())
@@ -124,14 +131,15 @@ def test_on_a_terminal_there_is_a_prompt_and_ctrl_d_leaves(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", code, "chat"],
         cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+        preexec_fn=own_terminal,
     )  # fmt: skip
     os.close(theirs)
 
     def read_until(mark, key=b""):
         """What is printed up to a mark; a key is pressed again where the prompt was not ready."""
-        seen = b""
+        seen, deadline = b"", time.monotonic() + 60
         while mark not in seen:
+            assert time.monotonic() < deadline, seen
             if key and not select.select([ours], [], [], 1)[0]:
                 os.write(ours, key)
             else:

@@ -34,8 +34,8 @@ export function startAsking(shared) {
     const typing = event.target.closest("input, textarea, select, dialog");
     if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    location.hash = "ask";
-    field.focus();
+    if (byId("asking").hidden) location.hash = "ask"; // which gives the field the focus, once it shows
+    else field.focus();
   });
 }
 
