@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
@@ -25,13 +25,18 @@ _HIGH = 1024  # lower ports are those of mail, files and the like
 _LONGEST = 2048  # characters of a URL
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?")
+_AMBIGUOUS = frozenset("ßẞς\u200c\u200d")  # one host by IDNA 2003, another by IDNA 2008
 _NUMERIC = re.compile(r"(?:0x[0-9a-f]*|\d+)\.?")  # a last label that makes a host an IPv4 address
-_SAFE = "!#$%&'()*+,/:;=?@[]~"  # what a path or query may hold unquoted, and quotes themselves
+SAFE = "!#$%&'()*+,/:;=?@[]~"  # what a path or query may hold unquoted, and quotes themselves
 # Addresses of these lead to the IPv4 address in their last 32 bits (RFC 6052).
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
-# What `is_global` of some Python versions lets pass: old and local ways from IPv6 to IPv4.
+# What `is_global` of some Python versions lets pass: old and local ways from IPv6 to IPv4, networks
+# set apart. The last two answer every machine of two clouds, about itself.
 _REFUSED = tuple(
-    map(ipaddress.ip_network, ("::/96", "64:ff9b:1::/48", "fec0::/10", "192.88.99.0/24"))
+    ipaddress.ip_network(each)
+    for each in str.split(
+        "::/96 64:ff9b:1::/48 fec0::/10 3fff::/20 192.88.99.0/24 192.0.0.0/24 168.63.129.16/32"
+    )
 )
 
 
@@ -69,17 +74,26 @@ def place_of(url: str, *, base: str | None = None) -> Place:
     port = usual if port is None else port
     if port not in _PORTS.values() and port < _HIGH:
         raise AddressRefused(f"{said}: port {port} is not one of web servers")
+    try:
+        target = quote(parts.path or "/", safe=SAFE)
+        target += "?" + quote(parts.query, safe=SAFE) if parts.query else ""
+    except UnicodeError:  # half a character
+        raise AddressRefused(f"{said} is not a URL") from None
     # "!" parts an archive from what is in it, in the names of documents
-    target = quote(parts.path or "/", safe=_SAFE).replace("!", "%21")
-    if parts.query:
-        target += "?" + quote(parts.query, safe=_SAFE).replace("!", "%21")
-    shown = f"[{host}]" if ":" in host else host
-    authority = shown if port == usual else f"{shown}:{port}"
-    return Place(f"{parts.scheme}://{authority}{target}", parts.scheme, host, port, target)
+    target = target.replace("!", "%21")
+    shown = authority(host, port).removesuffix(f":{usual}")
+    return Place(f"{parts.scheme}://{shown}{target}", parts.scheme, host, port, target)
+
+
+def authority(host: str, port: int) -> str:
+    """A host and its port as in a URL: `host:port`, `[address]:port`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _host(parts: SplitResult, said: str) -> str:
     """The host of a URL in ASCII, in the one spelling that every reader takes alike."""
+    if not _AMBIGUOUS.isdisjoint(parts.hostname or ""):
+        raise AddressRefused(f"{said}: write its host in ASCII (xn--…), it can be read in two ways")
     try:
         host = (parts.hostname or "").encode("idna").decode("ascii").lower()
     except UnicodeError:
@@ -107,12 +121,26 @@ def _resolve(host: str, port: int) -> Collection[str]:
 class Addresses:
     """Who may be fetched from: all that is public, and the hosts in `allowed`.
 
-    An allowed host is written as in a URL, `host` or `host:port`; it may have private addresses.
+    An allowed host, `host` or `host:port` as `allowing` makes it, may have private addresses.
     `resolve` gives the addresses of a name.
     """
 
     allowed: frozenset[str] = frozenset()
     resolve: Resolve = _resolve
+
+    @classmethod
+    def allowing(cls, hosts: Iterable[str]) -> Addresses:
+        """With these hosts allowed: names or addresses as in a URL, with a port or any.
+
+        Raises AddressRefused for what is no host.
+        """
+        named = set()
+        for host in hosts:
+            url = host if "://" in host else f"http://{host}"
+            place = place_of(url)
+            explicit = urlsplit(url.strip()).port is not None
+            named.add(authority(place.host, place.port) if explicit else place.host)
+        return cls(frozenset(named))
 
     def of(self, host: str, port: int) -> list[str]:
         """The addresses to connect to, looked up once.
@@ -125,7 +153,7 @@ class Addresses:
             found = []
         if not found:
             raise FetchError(f"{host} has no address: is it spelt right, and is there a network?")
-        if {host, f"{host}:{port}"} & self.allowed:
+        if {host, authority(host, port)} & self.allowed:
             return found
         for text in found:
             if not is_public(text):

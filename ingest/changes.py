@@ -109,7 +109,7 @@ class Reader:
         self, name: str, read: bytes | Page, skip: Callable[[Skipped], None]
     ) -> list[Document]:
         if isinstance(read, Page):
-            return read_page(read, self._workers, passwords=self._passwords, skip=skip)
+            return [read_page(read, self._workers, passwords=self._passwords)]
         return self._workers.extract(read, name, self._passwords, skip=skip)
 
 

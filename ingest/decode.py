@@ -22,13 +22,14 @@ _DECLARED = re.compile(
     rb"""(?:<meta[^>]{0,200}?charset|<\?xml[^>]{0,100}?encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.I
 )
 # What a declaration says and what such files hold: browsers read them so, too.
-_WIDENED = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-1": "cp1252"}
-_WIDENED |= {"us-ascii": "cp1252", "ascii": "cp1252", "shift_jis": "cp932", "euc-kr": "cp949"}
+_WIDENED = {"gb2312": "gb18030", "gbk": "gb18030", "ascii": "cp1252", "iso8859-1": "cp1252"}
+_WIDENED |= {"iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874"}
+_WIDENED |= {"shift_jis": "cp932", "euc_kr": "cp949"}
 # Left to itself, charset_normalizer takes Latin-1 for cp1250 ("ã" becomes "ă"): these are enough.
 _GUESSES = ["cp1252", "gb18030", "big5", "cp932", "euc_jp", "iso2022_jp", "cp949", "cp1256"]
 _GUESSES += ["cp1251", "utf_16_le", "utf_16_be"]
 # Python has codecs under these names, slow ones, and no text file is written in them.
-_NO_ENCODINGS = frozenset(("idna", "punycode", "unicode_escape", "raw_unicode_escape"))
+_NO_ENCODINGS = frozenset(("idna", "punycode", "unicode_escape", "raw_unicode_escape", "utf_7"))
 _SAMPLE = 200_000
 
 _LINE_END = re.compile("\r\n?|[\x85\u2028\u2029]")
@@ -58,6 +59,16 @@ def decode(data: bytes) -> str:
     if text and text.count("\ufffd") > len(text) / 4:
         raise ExtractError("not a text or a known document format")
     return text
+
+
+def codec_of(label: str) -> str | None:
+    """Python's codec for what a document or server calls its encoding; None where there is none."""
+    try:
+        b"a".decode(label, "ignore")  # refuses what is no encoding of text
+        name = codecs.lookup(label).name
+    except (LookupError, ValueError):
+        return None
+    return None if name.replace("-", "_") in _NO_ENCODINGS else _WIDENED.get(name, name)
 
 
 def _decoded(data: bytes) -> str:
@@ -92,13 +103,8 @@ def _without_mark(data: bytes) -> str | None:
 def _foreign(data: bytes) -> str:
     """Bytes that are not valid UTF-8: as declared, as damaged UTF-8, or as their statistics say."""
     declared = _DECLARED.search(data[:4000])
-    if declared is not None:
-        name = declared[1].decode("ascii", "replace").lower()
-        try:
-            if name.replace("-", "_") not in _NO_ENCODINGS:
-                return data.decode(_WIDENED.get(name, name), "replace")
-        except (LookupError, UnicodeError):
-            pass  # an encoding that nobody knows: look at the bytes instead
+    if declared is not None and (codec := codec_of(declared[1].decode("ascii", "replace"))):
+        return data.decode(codec, "replace")
     damaged = data.decode("utf-8", "replace")
     lost = damaged.count("\ufffd")
     if lost <= sum(map(len, re.findall("[^\x00-\x7f\ufffd]+", damaged))):

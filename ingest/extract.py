@@ -6,17 +6,17 @@ Text is read here; formats with a parser are read in a worker process. Knows not
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ingest import markdown, plain, sniff, tables
+from ingest import sniff
 from ingest.archive import ARCHIVES, safe_name, unpack
 from ingest.decode import decode
 from ingest.document import Document
 from ingest.draft import Content, Member
 from ingest.errors import ExtractError
+from ingest.parse import text_reader
 from ingest.sources import Skipped
 from ingest.worker import Workers
 
@@ -113,13 +113,11 @@ class _Reader:
             yield Skipped(outer.name, str(error))
 
     def _content(self, data: bytes, kind: str, name: str) -> Content:
-        read = _TEXTS.get(kind)
-        if read is None and not kind.startswith("text/x-"):
+        if (read := text_reader(kind)) is None:
             return self.workers.parse(data, media_type=kind, name=name, passwords=self.passwords)
         if len(data) > _LARGEST_TEXT:
             raise ExtractError("a text larger than 100 MB")
-        text = decode(data)
-        return read(text) if read is not None else Content(text)
+        return read(decode(data))  # here, since it costs little and cannot crash
 
     def _document(self, source: str, kind: str, content: Content) -> Document:
         return Document(
@@ -139,24 +137,3 @@ def _dated(found: Document | Skipped, date: str | None) -> Document | Skipped:
     if date is None or isinstance(found, Skipped) or found.date is not None:
         return found
     return replace(found, date=date)
-
-
-def _read_csv(text: str) -> Content:
-    try:
-        return Content(tables.records(tables.read_csv(text)))
-    except csv.Error:  # no table after all, or a cell of more than 128 kB
-        return Content(text)
-
-
-_TEXTS: dict[str, Callable[[str], Content]] = {  # read here: they cost little and cannot crash
-    "text/plain": Content,
-    "text/markdown": markdown.read_markdown,
-    "text/x-rst": markdown.read_rst,
-    "text/org": markdown.read_org,
-    "text/x-tex": markdown.read_tex,
-    "text/csv": _read_csv,
-    "text/vtt": plain.read_subtitles,
-    "application/x-subrip": plain.read_subtitles,
-    "application/json": plain.read_json,
-    sniff.NOTEBOOK: plain.read_notebook,
-}

@@ -10,24 +10,27 @@ from __future__ import annotations
 import codecs
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import Message
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from ingest.addresses import Addresses, Place, place_of
+from ingest.addresses import SAFE, Addresses, Place, place_of
+from ingest.decode import codec_of
 from ingest.errors import FetchError
 
 if TYPE_CHECKING:
     import httpcore2
 
+_GZIP = zlib.MAX_WBITS | 16
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _HEADERS = (
     ("User-Agent", "ragbone (reads a page for one person)"),
     ("Accept", "text/html, text/*;q=0.9, application/pdf;q=0.9, */*;q=0.1"),
-    ("Accept-Encoding", "gzip, deflate"),
+    ("Accept-Encoding", "gzip"),
     ("Connection", "close"),
 )
 # Media types that there is a reader for; by the end of the name, or by its beginning.
@@ -53,14 +56,16 @@ class Limits:
 class Page:
     """What was fetched: the URL that was asked for, without its fragment, and the bytes.
 
+    `address` is the URL that it was read from, after redirects.
     `media_type` is what the server called it, without parameters; `retrieved` is when it was read,
-    ISO 8601, UTC. Text in another encoding than UTF-8 has been brought to it, with its mark (BOM).
+    ISO 8601, UTC. Text whose encoding the server named is UTF-8, with its mark (BOM).
     """
 
     url: str
     data: bytes
     media_type: str
     retrieved: str
+    address: str
 
 
 class Fetcher:
@@ -86,7 +91,7 @@ class Fetcher:
                 continue
             data, kind = answer
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            return Page(first.url, data, kind, now)
+            return Page(first.url, data, kind, now, place.url)
         raise FetchError(f"more than {self._limits.redirects} redirects")
 
     def _get(self, place: Place, deadline: float) -> str | tuple[bytes, str]:
@@ -95,7 +100,6 @@ class Fetcher:
 
         from ingest.sockets import Guarded
 
-        extensions = {"timeout": dict.fromkeys(("connect", "read", "write"), self._limits.seconds)}
         backend = Guarded(self._addresses, deadline)
         scheme, host, target = place.scheme, place.host, place.target
         url = httpcore2.URL(scheme=scheme, host=host, port=place.port, target=target)
@@ -106,7 +110,6 @@ class Fetcher:
                     "GET",
                     url,
                     headers=[("Host", _authority(place)), *_HEADERS],
-                    extensions=extensions,
                 ) as response,
             ):
                 return self._read(response)
@@ -120,7 +123,7 @@ class Fetcher:
         for name, value in response.headers:
             headers[name.decode("latin-1")] = value.decode("latin-1")
         if response.status in _REDIRECTS and headers["Location"]:
-            return str(headers["Location"])
+            return quote(headers["Location"].strip().encode("latin-1"), safe=SAFE)
         if response.status != 200:
             raise FetchError(f"the server answered {response.status}")
         kind = headers.get_content_type() if headers["Content-Type"] else "text/html"
@@ -128,25 +131,40 @@ class Fetcher:
             raise FetchError(f"it is {kind[:80]}, which is not read")
         with suppress(ValueError):  # no number is no promise
             self._check(int(headers["Content-Length"] or 0))
-        data = self._unpacked(response.iter_stream(), headers["Content-Encoding"] or "")
+        coding = ", ".join(headers.get_all("Content-Encoding", []))
+        data = self._unpacked(response.iter_stream(), coding)
         return _as_utf8(data, kind, headers.get_content_charset()), kind
 
     def _unpacked(self, pieces: Iterable[bytes], coding: str) -> bytes:
         """The pieces of a body, joined; no more is unpacked than may be kept."""
         coding = coding.strip().lower()
-        if coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        if coding not in ("", "identity", "gzip", "x-gzip"):
             raise FetchError(f"it is packed as {coding[:40]}, which was not asked for")
-        packed = coding not in ("", "identity")
-        unpack = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed else None
         whole = bytearray()
+        if coding not in ("", "identity"):
+            pieces = self._gunzipped(pieces)
+        for piece in pieces:
+            whole += piece
+            self._check(len(whole))
+        return bytes(whole)
+
+    def _gunzipped(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The pieces of a gzip body, unpacked: its members, one after the other."""
+        unpack = None
         try:
             for piece in pieces:
-                room = self._limits.size - len(whole) + 1
-                whole += piece if unpack is None else unpack.decompress(piece, room)
-                self._check(len(whole))
+                rest = piece
+                while rest:
+                    if unpack is not None and unpack.eof and rest[0] != 0x1F:
+                        return  # padding
+                    if unpack is None or unpack.eof:
+                        unpack = zlib.decompressobj(_GZIP)
+                    yield unpack.decompress(rest, self._limits.size + 1)
+                    rest = unpack.unused_data
         except zlib.error as error:
-            raise FetchError(f"its {coding} is damaged ({error})") from None
-        return bytes(whole)
+            raise FetchError(f"its gzip is damaged ({error})") from None
+        if unpack is not None and not unpack.eof:
+            raise FetchError("its gzip ends too early")
 
     def _check(self, size: int) -> None:
         if size > self._limits.size:
@@ -160,13 +178,10 @@ def _authority(place: Place) -> str:
 
 def _as_utf8(data: bytes, kind: str, charset: str | None) -> bytes:
     """Text whose encoding the server names as UTF-8 with a mark, which comes before other hints."""
-    if (
-        charset is None
-        or not kind.startswith(("text/", "application/x"))
-        or data[:3] == b"\xef\xbb\xbf"
-    ):
+    codec = codec_of(charset) if charset and kind.startswith(("text/", "application/x")) else None
+    if codec is None or data.startswith(codecs.BOM_UTF8):
         return data
     try:
-        return codecs.BOM_UTF8 + data.decode(charset).encode()
-    except (LookupError, UnicodeError):  # it names a wrong one
+        return codecs.BOM_UTF8 + data.decode(codec).encode()
+    except UnicodeError:  # it names a wrong one
         return data

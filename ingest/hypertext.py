@@ -8,19 +8,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from typing import NamedTuple
 
 from ingest import tables
 from ingest.dates import iso_date
 from ingest.draft import Content, Draft
+from ingest.unseen import UNSEEN, hides, hiding_classes, is_anchor, is_around, sets_ground
 
 _VOID = frozenset(
     str.split("area base br col embed hr img input link meta param source track wbr frame")
-)
-_UNSEEN = frozenset(  # never shown, or controls of the page and no part of what it says
-    str.split(
-        "script style template noscript svg math nav button select datalist textarea iframe object "
-        "canvas audio video map rp rt noframes"
-    )
 )
 _BLOCK = frozenset(
     str.split(
@@ -40,66 +36,66 @@ _ENDS = {
 }
 _ENDS |= {name: frozenset(("p",)) for name in _BLOCK - _ENDS.keys() - {"body", "html", "title"}}
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_HIDING = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden"
-    r"|(?:font-size|opacity)\s*:\s*0(?:\.0*)?\s*(?:[;a-z%]|$)",
-    re.I,
-)
-_WHITE = re.compile(r"(?<!-)color\s*:\s*(?:white\b|transparent|#fff(?:fff)?\b)", re.I)
-_HIDING_RULE = re.compile(r"([^{}]{1,500})\{([^{}]{0,2000})\}")
-_CLASS = re.compile(r"\.([A-Za-z_][\w-]*)\s*(?:,|$)")
 _LINKED_DATE = re.compile(r'"datePublished"\s*:\s*"([^"]{1,64})"')  # of JSON-LD
 _DATES = (  # what says when a page was written, the surest first
     *("article:published_time", "datepublished", "dcterms.created", "dcterms.date", "dc.date"),
     *("date", "pubdate", "time"),
 )
-# What stands around the main text of a page: by tag, by role, by a word of its class or id.
-_AROUND = frozenset(("aside", "footer"))
-_ROLES = frozenset(
-    str.split(
-        "navigation banner contentinfo complementary search dialog alertdialog menu menubar toolbar"
-    )
-)
-_NAMED = re.compile(
-    r"(?<![\w-])(?!(?:has|with|no|is)-)(?:[\w-]*[-_])?(?:cookies?|consent|sidebar|menu|nav|navbar"
-    r"|breadcrumbs?|shar(?:e|ing)|social|newsletter|advert\w*|ads?|promo|related|recommended|footer"
-    r"|subscribe|pagination|pager)(?:[-_][\w-]*)?(?![\w-])",
-    re.I,
-)
-_MAIN = frozenset(("html", "body", "main", "article"))  # never around it, whatever they are called
+_MAIN = {  # the marks of a page's main part, the surest first, by tag, role or property
+    "main": frozenset(("main",)),
+    "article": frozenset(("article", "articlebody")),
+}
+_LITTLE = 40  # characters; less is no page
+_ASKING = (*_HEADINGS, "dt", "summary")
 _SPAN = 50  # cells; more is a mistake or an attack
 _PROSE = 400  # characters in a cell of a table that lays out a page
 
 
 def read_html(text: str) -> Content:
     """A page or a piece of one."""
-    draft = Draft()
-    reader = _read(draft, text)
-    date = iso_date(*(reader.dates.get(name) for name in _DATES))
-    return draft.content(title=reader.title, date=date)
+    return _read(text)[0]
 
 
 def read_page(text: str) -> Content:
     """A page of the web without what stands around its main text: menus, banners, side columns.
 
-    Where next to nothing would remain, it is read whole.
+    That is its main part or its article, where it marks one; else all but what is known, by its
+    tag, role or name, to stand around. Where nothing remains, the page is read whole.
     """
-    whole, draft = read_html(text), Draft()
-    _read(draft, text, main=True)
-    content = draft.content(title=whole.title, date=whole.date)
-    return content if 10 * len(content.text) >= len(whole.text) else whole
+    page, _ = _read(text, part="page")
+    lower = text.lower()
+    for part in (part for part in _MAIN if part in lower):
+        content, count = _read(text, part=part)
+        least = len(page.text) // (2 if part == "article" and count > 1 else 5)  # or mere teasers
+        if count and len(content.text) >= max(_LITTLE, least):
+            return content
+    for found in (page, read_html(text), _read(text, part="noscript")[0]):
+        if len(found.text) >= _LITTLE:
+            return found
+    return read_html(text)
 
 
 def write_html(draft: Draft, text: str) -> str | None:
     """Write a page or a piece of one into a draft; its title, when it has one."""
-    return _read(draft, text).title
+    return _walk(draft, text).title
 
 
-def _read(draft: Draft, text: str, *, main: bool = False) -> _Reader:
-    reader = _Reader(draft, main=main)
+def _read(text: str, *, part: str | None = None) -> tuple[Content, int]:
+    """A page, or a part of it, and how many such parts it has."""
+    draft = Draft()
+    reader = _walk(draft, text, part=part)
+    date = iso_date(*(reader.dates.get(name) for name in _DATES))
+    return draft.content(title=reader.title, date=date), reader.parts
+
+
+def _walk(draft: Draft, text: str, *, part: str | None = None) -> _Reader:
+    reader = _Reader(draft, part=part)
+    unclosed = text.rfind("<!--")
+    if unclosed > text.rfind("-->") and "</script" not in text[unclosed:].lower():
+        text = text[:unclosed]  # a comment to the end
     reader.feed(text)
     reader.close()
-    reader.flush()
+    reader.finish()
     return reader
 
 
@@ -133,18 +129,28 @@ class _Table:
             row.append(text)
 
 
+class _Open(NamedTuple):
+    """An open tag: whether it hides what is in it, is a main part, has a ground of its own."""
+
+    tag: str
+    hides: bool
+    main: bool
+    ground: bool
+
+
 class _Reader(HTMLParser):
     """Walks the tags once, without recursion: depth costs memory only."""
 
-    def __init__(self, draft: Draft, *, main: bool) -> None:
+    def __init__(self, draft: Draft, *, part: str | None) -> None:
         super().__init__(convert_charrefs=True)
-        self._main = main  # whether only the main text is read
         self.title: str | None = None
         self.dates: dict[str, str] = {}  # by one of the names in _DATES, the first of each
+        self.parts = 0  # of those that are wanted, the outermost ones
+        self._part = part  # what is wanted of the page
         self._draft = draft
-        self._open: list[tuple[str, bool]] = []  # tags, and whether each hides what is in it
+        self._open: list[_Open] = []
         self._count: Counter[str] = Counter()
-        self._hidden = 0
+        self._hidden = self._main = self._ground = 0  # how many such tags are open
         self._hiding_classes: set[str] = set()
         self._run: list[str] = []  # the paragraph so far
         self._level = 0
@@ -156,22 +162,28 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         ends = _ENDS.get(tag, frozenset())
-        while self._open and self._open[-1][0] in ends:
+        while self._open and self._open[-1].tag in ends:
             self._close()
         attributes = {name: value or "" for name, value in attrs}
-        if tag == "br":
-            self._run.append("\n")
-        elif tag in _BLOCK:
-            self.flush()
         if tag in ("meta", "time"):
             self._note_date(tag, attributes)
+        ground = sets_ground(attributes)
+        hides = self._hides(tag, attributes, ground=ground or self._ground > 0)
+        if not hides and self._seen():
+            if tag == "br":
+                self._run.append("\n")
+            elif tag in _BLOCK:
+                self.flush()
         if tag in _VOID:
             return
-        hides = tag in _UNSEEN or self._hides(attributes) or self._around(tag, attributes)
-        self._open.append((tag, hides))
+        main = self._is_main(tag, attributes)
+        self.parts += main and not self._main and not self._hidden and not hides
+        self._open.append(_Open(tag, hides, main, ground))
         self._count[tag] += 1
         self._hidden += hides
-        if not self._hidden:
+        self._main += main
+        self._ground += ground
+        if self._seen():
             self._begin(tag, attributes)
 
     def handle_endtag(self, tag: str) -> None:
@@ -181,12 +193,24 @@ class _Reader(HTMLParser):
             pass
 
     def handle_data(self, data: str) -> None:
-        if not self._hidden:
+        if self._seen():
             self._run.append(data if self._count["pre"] else re.sub(r"\s+", " ", data))
-        elif self._open[-1][0] == "style":
-            self._learn(data)
-        elif self._open[-1][0] == "script" and (linked := _LINKED_DATE.search(data)) is not None:
-            self.dates.setdefault("datepublished", linked[1])
+        elif self._open and self._open[-1].tag == "style":
+            self._hiding_classes.update(hiding_classes(data))
+        elif self._open and self._open[-1].tag == "script":
+            for value in _LINKED_DATE.findall(data)[:1]:
+                self.dates.setdefault("datepublished", value)
+
+    def parse_marked_section(self, i: int, report: int = 1) -> int:
+        """Where one ends that HTML knows nothing of: at the next ">", as in a browser."""
+        end = self.rawdata.find(">", i)
+        return end + 1 if end >= 0 else -1
+
+    def finish(self) -> None:
+        """End what is still open."""
+        while self._open:
+            self._close()
+        self.flush()
 
     def flush(self) -> None:
         """End the paragraph that is being read."""
@@ -201,23 +225,37 @@ class _Reader(HTMLParser):
             self.title = self.title or " ".join(text.split())
             return
         gap = "\n" if self._marker and self._gap == "\n" else "\n\n"
-        self._draft.add(self._marker + text, level=self._level, gap=gap)
+        marker = "" if self._level else self._marker
+        self._draft.add(marker + text, level=self._level, gap=gap)
         self._gap = "\n" if self._marker else "\n\n"
         self._marker = ""
+
+    def _seen(self) -> bool:
+        """Whether what comes now is read: all that is shown, or only what is in the main parts."""
+        if self._hidden:
+            return False
+        return self._part not in _MAIN or self._main > 0 or self._count["title"] > 0
+
+    def _is_main(self, tag: str, attributes: dict[str, str]) -> bool:
+        names = _MAIN.get(self._part or "main", frozenset())
+        said = (attributes.get("role", ""), *attributes.get("itemprop", "").split())
+        return tag in names or any(name.lower() in names for name in said)
 
     def _begin(self, tag: str, attributes: dict[str, str]) -> None:
         match tag:
             case "ul" | "ol":
                 self._lists.append(_number(attributes.get("start"), 1) if tag == "ol" else -1)
-            case "li":
+            case "li" if not self._tables:
                 self._marker = self._bullet()
+            case "sup" if self._run and self._run[-1][-1:].isdigit():
+                self._run.append("^")  # or ten to the third would be 103
             case "table":
                 self.flush()
                 self._tables.append(_Table())
             case "tr" if self._tables:
                 self._tables[-1].row()
             case "td" | "th" if len(self._tables) == 1:
-                self._run = []
+                self._above()
                 across = _number(attributes.get("colspan"), 1)
                 down = _number(attributes.get("rowspan"), 1)
                 self._span = (min(across, _SPAN), min(down, _SPAN))
@@ -226,11 +264,17 @@ class _Reader(HTMLParser):
 
     def _end(self, tag: str) -> None:
         match tag:
+            case "li":
+                self._marker = ""
             case "ul" | "ol" if self._lists:
                 self._lists.pop()
                 self._gap = "\n" if self._lists else "\n\n"
             case "table" if self._tables:
+                if len(self._tables) == 1:
+                    self._above()
                 self._draw(self._tables.pop())
+            case "caption" if len(self._tables) == 1:
+                self._above()
             case "td" | "th" if len(self._tables) == 1:
                 self._tables[0].cell("".join(self._run).strip(), *self._span)
                 self._run = []
@@ -239,17 +283,24 @@ class _Reader(HTMLParser):
 
     def _close(self) -> str:
         """Close the innermost open tag; its name."""
-        tag, hides = self._open[-1]
-        if tag in _BLOCK:
-            self.flush()
-            if self._tables:
-                self._run.append("\n" if len(self._tables) == 1 else " ")
-        if not self._hidden:
+        tag, hides, main, ground = self._open[-1]
+        if self._seen():
+            if tag in _BLOCK:
+                self.flush()
+                if self._tables:
+                    self._run.append("\n" if len(self._tables) == 1 else " ")
             self._end(tag)
         self._open.pop()
         self._count[tag] -= 1
         self._hidden -= hides
+        self._main -= main
+        self._ground -= ground
         return tag
+
+    def _above(self) -> None:
+        """Write what stands in a table and in none of its cells, as a browser shows it: above."""
+        text, self._run = " ".join("".join(self._run).split()), []
+        self._draft.add(text)
 
     def _bullet(self) -> str:
         indent = "  " * max(0, len(self._lists) - 1)
@@ -271,22 +322,23 @@ class _Reader(HTMLParser):
             self._draft.add(tables.draw(rows))
         self._gap = "\n\n"
 
-    def _hides(self, attributes: dict[str, str]) -> bool:
+    def _hides(self, tag: str, attributes: dict[str, str], *, ground: bool) -> bool:
+        """Whether an element is not to be read, with all that is in it."""
+        if tag == "button" and any(self._count[each] for each in _ASKING):
+            return False  # the question that an accordion opens
+        if tag in UNSEEN and not (tag == "noscript" and self._part == "noscript"):
+            return True
         return (
             "hidden" in attributes
-            or _hiding(attributes.get("style", ""))
+            or hides(attributes.get("style", ""), on_ground=ground)
             or not self._hiding_classes.isdisjoint(attributes.get("class", "").split())
+            or is_anchor(tag, attributes)
+            or (self._part is not None and is_around(tag, attributes, inside=self._inside()))
         )
 
-    def _around(self, tag: str, attributes: dict[str, str]) -> bool:
-        """Whether an element is left out since it stands around the main text."""
-        if not self._main or tag in _MAIN:
-            return False
-        if tag == "header":  # that of an article holds its title
-            return not (self._count["article"] or self._count["main"])
-        named = f"{attributes.get('class', '')} {attributes.get('id', '')}"
-        role = attributes.get("role", "").lower()
-        return tag in _AROUND or role in _ROLES or _NAMED.search(named) is not None
+    def _inside(self) -> bool:
+        """Whether an article or the page's main part is open."""
+        return bool(self._main or self._count["article"] or self._count["main"])
 
     def _note_date(self, tag: str, attributes: dict[str, str]) -> None:
         """Note what a tag says of when the page was written."""
@@ -297,18 +349,6 @@ class _Reader(HTMLParser):
             name, value = next(filter(None, given), "").lower(), attributes.get("content", "")
         if value and name in _DATES:
             self.dates.setdefault(name, value)
-
-    def _learn(self, sheet: str) -> None:
-        """Note the classes that a style sheet of the page hides."""
-        for rule in _HIDING_RULE.finditer(sheet):
-            if _hiding(rule[2]):
-                self._hiding_classes.update(_CLASS.findall(rule[1].strip()))
-
-
-def _hiding(style: str) -> bool:
-    """Whether these declarations hide an element; white writing does, where no ground is set."""
-    white = _WHITE.search(style) is not None and "background" not in style.lower()
-    return white or _HIDING.search(style) is not None
 
 
 def _number(value: str | None, default: int) -> int:

@@ -15,8 +15,9 @@ from ingest.document import Heading
 from ingest.draft import Content
 
 _FRONT = re.compile(r"\A---\n(.*?\n)(?:---|\.\.\.)(?:\n|\Z)", re.S)
-_TITLE = re.compile(r"""^[Tt]itle:[ \t]*["']?(.+?)["']?[ \t]*$""", re.M)
-_DATE = re.compile(r"""^[Dd]ate:[ \t]*["']?(.+?)["']?[ \t]*$""", re.M)
+_TITLE = re.compile("^[Tt]itle:(.+)", re.M)
+_DATE = re.compile("^[Dd]ate:(.+)", re.M)
+_QUOTES = " \t\"'"
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")
 _INLINE = re.compile(
     r"(?P<code>(?<!`)(`+)(?!`)[^\n]{1,400}?(?<!`)\2(?!`))"
@@ -46,8 +47,8 @@ def read_markdown(text: str) -> Content:
     body = "".join(_shown(text[front.end() if front is not None else 0 :]))
     found = tuple(Heading(len(head) + h.start, h.level, h.text) for h in _headings(body))
     titled, dated = _TITLE.search(head), _DATE.search(head)
-    title = titled[1] if titled is not None else _first(found)
-    date = iso_date(dated[1]) if dated is not None else None
+    title = (titled and titled[1].strip(_QUOTES)) or _first(found)
+    date = iso_date(dated[1].strip(_QUOTES)) if dated is not None else None
     return Content(head + body, title, headings=found, date=date)
 
 

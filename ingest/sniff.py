@@ -123,7 +123,10 @@ def _zipped(data: bytes, suffix: str) -> str:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             names = archive.namelist()
-            first = archive.read("mimetype")[:100] if "mimetype" in names else b""
+            first = b""
+            if "mimetype" in names:
+                with archive.open("mimetype") as member:
+                    first = member.read(100)
     except DAMAGE:
         if suffix in _DOCUMENTS:
             return _DOCUMENTS[suffix]

@@ -6,8 +6,10 @@ The seam of httpcore where a name becomes a connection: what passes here has no 
 from __future__ import annotations
 
 import ssl
+import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future
 from typing import Any
 
 import httpcore2
@@ -35,14 +37,32 @@ class Guarded(httpcore2.NetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
         """A connection to a checked address of the host."""
-        failed: Exception | None = None
-        for address in self._addresses.of(host, port):
+        failed: Exception = httpcore2.ConnectError(f"{host} has no address")
+        addresses = self._checked(host, port)
+        for after, address in zip(range(len(addresses))[::-1], addresses, strict=True):
+            share = _left(self._deadline) / (after + 1)  # one that never answers is not the last
             try:
-                stream = self._plain.connect_tcp(address, port, _left(self._deadline))
+                stream = self._plain.connect_tcp(address, port, share)
                 return _Timed(stream, self._deadline)
-            except httpcore2.ConnectError as error:
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failed = error
-        raise failed or httpcore2.ConnectError(f"{host} has no address")
+        raise failed
+
+    def _checked(self, host: str, port: int) -> list[str]:
+        """The addresses of a host; the system's resolver has no time limit, so a thread waits."""
+        found: Future[list[str]] = Future()
+
+        def ask() -> None:
+            try:
+                found.set_result(self._addresses.of(host, port))
+            except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+                found.set_exception(error)
+
+        threading.Thread(target=ask, daemon=True).start()
+        try:
+            return found.result(_left(self._deadline))
+        except TimeoutError:
+            raise httpcore2.ConnectTimeout(f"{host} was not looked up in time") from None
 
     def connect_unix_socket(
         self,
@@ -76,8 +96,12 @@ class _Timed(httpcore2.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore2.NetworkStream:
-        secure = self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline))
-        return _Timed(secure, self._deadline)
+        try:
+            left = _left(self._deadline)
+        except httpcore2.TimeoutException:
+            self.close()
+            raise
+        return _Timed(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -1,21 +1,21 @@
-"""A fetched page to Documents: its main text, under its URL, with the day it was fetched.
+"""A fetched page to a Document: its main text, under its URL, with the day it was fetched.
 
-What is no HTML (a PDF, a text, a spreadsheet) is read as a file of that kind. Fetches nothing.
+What is no HTML (a PDF, a text, a spreadsheet) is read as a file of that kind, whatever it is in a
+worker process. Fetches nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from ingest import sniff
+from ingest.archive import ARCHIVES
 from ingest.document import Document
 from ingest.errors import ExtractError
 from ingest.fetch import Page
-from ingest.sources import Skipped
 from ingest.worker import Workers
 
 _SUFFIXES = {  # what is told apart by its name, where its bytes do not tell
@@ -31,46 +31,29 @@ _SUFFIXES = {  # what is told apart by its name, where its bytes do not tell
 }
 
 
-def read_page(
-    page: Page,
-    workers: Workers,
-    *,
-    passwords: Sequence[str] = (),
-    skip: Callable[[Skipped], None] | None = None,
-) -> list[Document]:
-    """The documents of a page: one, or several when it is an archive or a mail.
+def read_page(page: Page, workers: Workers, *, passwords: Sequence[str] = ()) -> Document:
+    """The document that a page is; what is attached to it is not read.
 
     Raises ExtractError as `ingest.extract.extract` does.
     """
+    if not page.data:
+        raise ExtractError("empty")
     name = _file_name(page)
-    if page.data and sniff.media_type(page.data, name) == sniff.HTML:
-        return [_main_text(page, workers)]
-
-    def told(skipped: Skipped) -> None:
-        if skip is not None:
-            skip(Skipped(page.url + skipped.source.removeprefix(name), skipped.reason))
-
-    found = workers.extract(page.data, name, passwords, skip=told)
-    return [
-        replace(
-            document,
-            source=page.url + document.source.removeprefix(name),
-            retrieved=page.retrieved,
-        )
-        for document in found
-    ]
-
-
-def _main_text(page: Page, workers: Workers) -> Document:
-    content = workers.parse(page.data, media_type=sniff.PAGE, name=page.url)
+    kind = sniff.media_type(page.data, name)
+    if kind in ARCHIVES:
+        raise ExtractError("an archive; save it and index the file")
+    wanted = sniff.PAGE if kind == sniff.HTML else kind
+    content = workers.parse(page.data, media_type=wanted, name=name, passwords=passwords)
     if not content.text.strip():
-        raise ExtractError("no text in it; it may be written by scripts, which are not run")
+        scripts = "; it may be written by scripts, which are not run" if kind == sniff.HTML else ""
+        raise ExtractError(f"no text in it{scripts}")
     return Document(
         source=page.url,
         text=content.text,
         digest=hashlib.sha256(page.data).hexdigest(),
-        media_type=sniff.HTML,
+        media_type=kind,
         title=content.title,
+        pages=content.pages,
         headings=content.headings,
         date=content.date,
         retrieved=page.retrieved,

@@ -29,6 +29,7 @@ from ingest.pictures import Picture
 from ingest.sources import Skipped
 
 _MEMORY = 1_500_000_000
+_STOPPED = "was not read to its end, since nobody waited any longer"
 _SWOLLEN = 600_000_000  # bytes; a worker that ever held so much is replaced after its file
 _PATIENCE = 3  # on a busy machine a file may take so many times the seconds it would take alone
 # Not multiprocessing: its "spawn" runs the caller's script again, which then needs a main guard.
@@ -45,6 +46,9 @@ class Workers:
     def __init__(self, count: int = 1, *, timeout: float = 60.0, memory: int = _MEMORY) -> None:
         self._timeout = timeout
         self._memory = memory
+        self._busy: set[_Worker] = set()
+        self._lock = threading.Lock()  # of the set and of what follows
+        self._closed = False
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         for _ in range(count):
             self._idle.put(None)  # a place for a worker that is not started yet
@@ -77,11 +81,11 @@ class Workers:
         worker = self._idle.get()
         try:
             used = worker is not None
-            worker = worker or _Worker(self._memory)
-            reply = worker.ask(request, data, self._timeout)
+            worker = self._taken(worker)
+            reply = self._reply(worker, request, data)
             if reply is None and used and not worker.late():
-                worker = _Worker(self._memory)  # perhaps an earlier file had hurt the old one
-                reply = worker.ask(request, data, self._timeout)
+                worker = self._taken(None)  # perhaps an earlier file had hurt the old one
+                reply = self._reply(worker, request, data)
             if reply is None:
                 raise ExtractError(self._death(worker))
         finally:
@@ -90,8 +94,32 @@ class Workers:
             raise (PasswordNeeded if reply["locked"] else ExtractError)(reply["error"])
         return reply
 
+    def _taken(self, worker: _Worker | None) -> _Worker:
+        """A worker to ask, a new one where there is none."""
+        with self._lock:
+            if self._closed:
+                raise ExtractError(_STOPPED)
+            worker = worker or _Worker(self._memory)
+            self._busy.add(worker)
+            return worker
+
+    def _reply(
+        self, worker: _Worker, request: dict[str, Any], data: bytes
+    ) -> dict[str, Any] | None:
+        try:
+            return worker.ask(request, data, self._timeout)
+        finally:
+            with self._lock:
+                self._busy.discard(worker)
+                if self._closed:
+                    worker.kill()
+
     def close(self) -> None:
-        """End the workers; a later call starts new ones."""
+        """End the workers for good: who still waits for one gets an ExtractError."""
+        with self._lock:
+            self._closed = True
+            for busy in self._busy:
+                busy.stop()
         for _ in range(self._idle.qsize()):
             if (worker := self._idle.get()) is not None:
                 worker.kill()
@@ -109,6 +137,8 @@ class Workers:
         self.close()
 
     def _death(self, worker: _Worker) -> str:
+        if self._closed:
+            return _STOPPED
         if worker.late():
             return f"took longer than {self._timeout:g} seconds to read"
         megabytes = self._memory // 1_000_000
@@ -149,6 +179,11 @@ class _Worker:
     def late(self) -> bool:
         """Whether the process ended because its file took too long."""
         return self._expired or (_counts_work() and self._process.poll() == -signal.SIGPROF)
+
+    def stop(self) -> None:
+        """End the process, while another thread waits for its reply."""
+        self.healthy = False
+        self._process.kill()
 
     def kill(self) -> None:
         """End the process at once."""

@@ -1,7 +1,7 @@
 """The web's part of a question: pages are searched for, fetched, cut and compared like files.
 
 Nothing here fails a question: what could not be had is a note. Pages are kept no longer than the
-answer takes. Knows no search engine and no wording.
+answer takes. Knows no search engine.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ingest.document import Document, Hit
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PAGES = 5  # that are fetched for a question
 SECONDS = 8.0  # for all of them, from the search's end
 LIMITS = Limits(size=5_000_000, seconds=SECONDS)  # of each
+_LONGEST = 200_000  # characters of a page
 _CHUNKS = 40  # that are encoded: those with most of the question's words, and each page's first
 
 T = TypeVar("T")
@@ -98,26 +99,36 @@ def _read(
 
     documents: dict[str, Document] = {}
     notes = []
-    over = threading.Event()  # nobody waits any longer
 
-    def read(url: str) -> list[Document] | str:
+    def read(url: str) -> Document | str:
         try:
             page = fetcher.fetch(url)
-            return "" if over.is_set() else read_page(page, workers)
+            return _cut(read_page(replace(page, url=page.address), workers))
         except (FetchError, ExtractError) as error:
             return str(error)
+        except Exception as error:  # noqa: BLE001 - one bad page must not cost the answer
+            return f"it could not be read ({type(error).__name__}: {error})"
 
-    with Workers(2) as workers:
+    with Workers(2) as workers:  # whose end ends what is still being read
         got_all = _together(read, urls, seconds=seconds)
-        over.set()
-        for url, got in zip(urls, got_all, strict=True):
-            if got is None:
-                notes.append(f"{url} was not read: it took longer than {seconds:g} seconds")
-            elif isinstance(got, str):
-                notes.append(f"{url} was not read: {got}")
-            else:
-                documents |= {document.source: document for document in got}
+    for url, got in zip(urls, got_all, strict=True):
+        if got is None:
+            notes.append(f"{url} was not read: it took longer than {seconds:g} seconds")
+        elif isinstance(got, str):
+            notes.append(f"{url} was not read: {got}")
+        elif got.digest not in {document.digest for document in documents.values()}:
+            documents[got.source] = got
     return list(documents.values()), notes
+
+
+def _cut(document: Document) -> Document:
+    """A page without what is beyond all reading: comparing it would take longer than fetching."""
+    return replace(
+        document,
+        text=document.text[:_LONGEST],
+        headings=tuple(each for each in document.headings if each.start < _LONGEST),
+        pages=tuple(start for start in document.pages if start < _LONGEST),
+    )
 
 
 def _together(call: Callable[[T], R], items: Sequence[T], *, seconds: float) -> list[R | None]:

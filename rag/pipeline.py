@@ -188,7 +188,7 @@ class Rag:
             home=self.home,
             prune=prune,
             passwords=passwords,
-            fetcher=Fetcher(addresses=Addresses(frozenset(allow))),
+            fetcher=Fetcher(addresses=Addresses.allowing(allow)),
             stdin=stdin,
             stdin_name=stdin_name,
             progress=progress,

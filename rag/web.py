@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import quote_plus, urlsplit, urlunsplit
+from urllib.parse import quote_plus
 
+from ingest.addresses import Addresses, authority, place_of
 from ingest.document import url_of
+from ingest.errors import AddressRefused, FetchError
 from rag.errors import WebError
 
 _LONGEST = 400  # characters of a search
@@ -57,8 +59,14 @@ class Ddgs:
     def search(self, query: str, *, limit: int) -> list[WebResult]:
         """As `WebSearch.search`."""
         from ddgs import DDGS
+        from ddgs.engines import ENGINES
         from ddgs.exceptions import DDGSException
 
+        asked = {name.strip() for name in self._backend.split(",")}
+        unknown = asked - ENGINES["text"].keys() - {"auto", "all"}
+        if unknown:  # it would ask all that it knows
+            known = ", ".join(ENGINES["text"])
+            raise WebError(f"ddgs has no engine {', '.join(sorted(unknown))}; it has {known}")
         try:
             rows = DDGS(timeout=self._seconds).text(
                 query[:_LONGEST],
@@ -84,37 +92,40 @@ class SearXNG:
     """
 
     def __init__(self, address: str, *, seconds: float = 5.0) -> None:
-        """Raises WebError for what is no address of http or https."""
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        """Raises WebError for what is no address of http or https, or holds a password."""
+        if "@" in address:
+            raise WebError("the address of a SearXNG server must have no user name in it")
+        if not address.startswith(("http://", "https://")):
             raise WebError(f"the address of a SearXNG server begins with https://, not {address!r}")
-        path = parts.path.rstrip("/").removesuffix("/search") + "/search"
-        self._address = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-        self._host = (parts.hostname or "").lower()
+        try:
+            base = place_of(address).url.partition("?")[0].rstrip("/").removesuffix("/search")
+            self._place = place_of(f"{base}/search")
+        except AddressRefused as error:
+            raise WebError(f"no address of a SearXNG server: {error}") from None
         self._seconds = seconds
 
     def search(self, query: str, *, limit: int) -> list[WebResult]:
         """As `WebSearch.search`."""
-        from ingest.addresses import Addresses
-        from ingest.errors import FetchError
         from ingest.fetch import Fetcher, Limits
 
+        place, address = self._place, self._place.url
         fetcher = Fetcher(
-            addresses=Addresses(frozenset({self._host})),
+            addresses=Addresses(frozenset({authority(place.host, place.port)})),
             limits=Limits(size=5_000_000, seconds=self._seconds, redirects=1),
         )
         try:
-            page = fetcher.fetch(f"{self._address}?q={quote_plus(query[:_LONGEST])}&format=json")
+            page = fetcher.fetch(f"{address}?q={quote_plus(query[:_LONGEST])}&format=json")
             reply = json.loads(page.data)
-            rows = [row for row in reply["results"] if url_of(row["url"])]
+            rows = [row for row in reply["results"] if url_of(str(row["url"]))]
         except FetchError as error:
-            hint = "; it must allow `json` under search.formats" if "403" in str(error) else ""
-            raise WebError(f"{self._address}: {error}{hint}") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise WebError(f"{self._address} gave no JSON of a SearXNG server") from error
+            refused = str(error).endswith(" 403")
+            hint = "; it must allow `json` under search.formats" if refused else ""
+            raise WebError(f"{address}: {error}{hint}") from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise WebError(f"{address} gave no JSON of a SearXNG server") from error
         if not rows and (silent := reply.get("unresponsive_engines")):
-            raise WebError(f"{self._address}: its engines did not answer ({silent})")
+            raise WebError(f"{address}: its engines did not answer ({silent})")
         return [
-            WebResult(row["url"], row.get("title") or "", row.get("content") or "")
+            WebResult(row["url"], str(row.get("title") or ""), str(row.get("content") or ""))
             for row in rows[:limit]
         ]

@@ -68,6 +68,8 @@ HOSTILE = [
     "http://255.255.255.255/",
     "http://198.18.0.1/",
     "http://240.0.0.1/",
+    "http://192.0.0.192/opc/v1/instance/",
+    "http://168.63.129.16/machine?comp=goalstate",
     # names that lead there
     "http://inside.evil.example/",
     "https://both.evil.example/",
@@ -86,6 +88,8 @@ HOSTILE = [
     "http://127.0.0.1#@good.example/",
     "http://127.0.0.1?@good.example/",
     "http:///etc/passwd",
+    "http://faß.example/",
+    "http://good.example/\udcff",
     "http://",
     # no pages of the web
     "file:///etc/passwd",
@@ -125,12 +129,33 @@ def test_public_addresses_are_reached(address):
 
 
 def test_an_allowed_host_may_be_private_and_no_other():
-    addresses = Addresses(frozenset({"wiki.lan", "127.0.0.1:8080"}), lambda *_: ["10.1.1.1"])
+    named = Addresses.allowing(["Wiki.LAN", "http://127.0.0.1:8080/x"]).allowed
+    addresses = Addresses(named, lambda *_: ["10.1.1.1"])
     assert addresses.of("wiki.lan", 80) == ["10.1.1.1"]
     assert addresses.of("127.0.0.1", 8080) == ["10.1.1.1"]
     for host, port in (("127.0.0.1", 8081), ("wiki.lan.evil.example", 80), ("lan", 80)):
         with pytest.raises(AddressRefused, match=r"10\.1\.1\.1, which is not a public address"):
             addresses.of(host, port)
+
+
+@pytest.mark.parametrize(
+    ("said", "host", "port"),
+    [
+        ("bücher.lan", "xn--bcher-kva.lan", 80),
+        ("[FD00::1]", "fd00::1", 8080),
+        ("[fd00:0::1]:8080", "fd00::1", 8080),
+        ("https://wiki.lan", "wiki.lan", 443),
+    ],
+)
+def test_an_allowed_host_may_be_written_as_people_do(said, host, port):
+    addresses = Addresses(Addresses.allowing([said]).allowed, lambda *_: ["10.1.1.1"])
+    assert addresses.of(host, port) == ["10.1.1.1"]
+
+
+@pytest.mark.parametrize("said", ["", "a b", "ftp://wiki.lan", "wiki.lan:99999"])
+def test_what_is_no_host_cannot_be_allowed(said):
+    with pytest.raises(AddressRefused):
+        Addresses.allowing([said])
 
 
 def test_a_name_without_an_address_is_said():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.decode import decode, tidy
+from ingest.decode import codec_of, decode, tidy
 from ingest.errors import ExtractError
 
 SAMPLES = {
@@ -51,6 +51,18 @@ def test_a_declared_encoding_is_believed_and_widened(declared, codec):
     words = {"cp1252": "„Größe“ – 5 €", "koi8-r": "Привет"}.get(codec, "髙橋")
     page = f'<html><meta charset="{declared}"><p>{words}</p>'
     assert words in decode(page.encode(codec))
+
+
+@pytest.mark.parametrize("label", ["latin1", "ISO-8859-1", "l1", "windows-1252", "us-ascii"])
+def test_western_text_is_read_as_browsers_read_it(label):
+    assert codec_of(label) == "cp1252"
+
+
+@pytest.mark.parametrize(
+    "label", ["punycode", "unicode_escape", "rot13", "zip", "", "a\0b", "idna"]
+)
+def test_what_is_no_encoding_of_text_has_no_codec(label):
+    assert codec_of(label) is None
 
 
 def test_an_unknown_declaration_is_passed_over():

@@ -65,6 +65,60 @@ def test_white_text_on_a_dark_ground_is_read():
     assert text('<p style="background:#000;color:#fff">Shown.</p>') == "Shown."
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<style>@media print {{ .a {{ display: none }} }}</style><div class=a>{}</div>",
+        "<style>.js .a, .a:empty {{ display: none }}</style><div class=a>{}</div>",
+        "<style>/* .a {{ display: none }} */</style><div class=a>{}</div>",
+        "<div style='opacity:0; transform:translateY(8px)'>{}</div>",
+        "<div class='bg-gray-900'><p style='color:#fff'>{}</div>",
+        "<h2><button>{}</button></h2>",
+        "<table><caption>{}</caption></table>",
+        "<![foo bar]><p>{}",
+    ],
+)
+def test_what_a_browser_shows_sooner_or_later_is_read(page):
+    assert text(page.format("Shown.")) == "Shown."
+
+
+def test_a_style_sheet_full_of_pictures_costs_little():
+    started = time.process_time()
+    read_html(f"<style>.a {{ src: url({'A' * 2_000_000}) }}</style><p>x")
+    assert time.process_time() - started < 5
+
+
+def test_what_stands_beside_a_heading_to_link_to_it_is_not_read():
+    content = read_html(
+        "<h2>Install<a class='headerlink' href='#i'>¶</a></h2><h2>Use <span class='mw-editsection'>"
+        "[edit]</span></h2>"
+    )
+    assert [h.text for h in content.headings] == ["Install", "Use"]
+
+
+def test_a_picture_or_something_hidden_does_not_split_a_sentence():
+    assert text("Click <svg><title>x</title></svg> and <div hidden>no</div> go.") == "Click and go."
+
+
+def test_an_item_without_text_leaves_no_bullet():
+    assert text("<ul><li><svg></svg></li></ul><h2>Prices</h2>") == "Prices"
+    assert text("<ul><li>a<h3>b</h3></ul>") == "- a\n\nb"
+
+
+def test_a_raised_number_is_not_part_of_the_one_before():
+    assert text("10<sup>3</sup> of them<sup>[1]</sup>") == "10^3 of them[1]"
+
+
+def test_a_table_that_is_cut_off_is_read():
+    assert text("<table><caption>Prices</caption><tr><td>a<td>b<tr><td>c<td>d") == (
+        "Prices\n\n| a | b |\n| --- | --- |\n| c | d |"
+    )
+
+
+def test_a_comment_that_does_not_end_is_none_of_the_text():
+    assert text("<p>a<!-- secret <p>b") == "a"
+
+
 def test_lists_keep_their_order_and_depth():
     page = "<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul><ol start=3><li>d<li>e</ol><p>f"
     assert text(page) == "- a\n  - b\n- c\n\n3. d\n4. e\n\nf"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import zipfile
+
 import pytest
 
 from ingest.addresses import Addresses
@@ -20,7 +24,8 @@ ARTICLE = """<html><head><title>Ferries</title><meta name="date" content="2024-0
 <body class="has-sidebar nav-open"><header><h2>Site name</h2></header><nav>Home News</nav>
 <div id="cookie-banner">We use cookies.</div><div class="layout"><div class="main-menu">Menu</div>
 <article class="share"><header><h1>The ferry</h1></header><p>The ferry leaves at 6:45.</p>
-<aside>Also read this.</aside><h2>Prices</h2><p>A ticket is 3 crowns.</p></article>
+<aside class="related-links">Also read this.</aside><h2>Prices</h2><p>A ticket is 3 crowns.</p>
+</article>
 <div class="related-posts">Other ferries</div><div role="complementary">Advert</div></div>
 <footer>Imprint</footer></body></html>"""
 
@@ -38,7 +43,7 @@ def web():
 
 
 def page(data: bytes, kind: str = "text/html", url: str = URL) -> Page:
-    return Page(url, data, kind, "2026-01-02T03:04:05+00:00")
+    return Page(url, data, kind, "2026-01-02T03:04:05+00:00", url)
 
 
 def test_only_the_main_text_is_read():
@@ -55,13 +60,68 @@ def test_words_that_only_look_like_it_hide_nothing(named):
     assert main_text(f"<body><div {named}>The text.</div></body>").text == "The text."
 
 
+P = "The ferry across the bay leaves the northern pier at a quarter to seven every morning."
+POPUP = f"<div class='popup'><p>{'We value your privacy. ' * 100}</p></div>"
+LAYOUTS = {  # pages that look like those of well-known programs
+    "wrapped": "<div class='content-sidebar-wrap'><main><p>{}</main><aside>A</aside></div>",
+    "read the docs": "<section class='wy-nav-content-wrap'><div role='main'><p>{}</div></section>",
+    "modified": "<div class='layout--has-sidebar'><div class='body--with-promo'><p>{}</div></div>",
+    "beside a consent": f"<main><p>{{}}</main><div class='qc-cmp2-container'>{POPUP}</div>",
+    "beside a dialog": f"<article><p>{{}}</article><div role='dialog'>{POPUP}</div>",
+    "by property": "<div><ul class='menu'><li>A</ul><div itemprop='articleBody'>{}</div></div>",
+    "below teasers": "<article>A</article><article>B</article><div class='text'><p>{}</div>",
+    "by scripts": "<div id='app'></div><noscript><div><p>{}</div></noscript>",
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_the_main_text_is_found_in_known_layouts(layout):
+    around = (
+        "<nav>Home</nav><div id='cookieBanner'>Cookies!</div><div class='rst-versions'>v1</div>"
+    )
+    found = main_text(f"<body>{around}{layout.format(P)}<footer>Imprint</footer></body>").text
+    assert P in found
+    assert not any(word in found for word in ("Home", "Cookies!", "v1", "Imprint", "privacy"))
+
+
+@pytest.mark.parametrize(
+    "named",
+    str.split(
+        "related-work cookies define_cookies share-price menu-item menu-section ad-hoc"
+        " social-science sharing-data footer-notes newsletter-issue recommended-dose"
+        " informed-consent hide-sidebar"
+    ),
+)
+def test_sections_that_are_about_such_things_are_read(named):
+    pages = [
+        f"<p>{P}<section id='{named}'><h2>That</h2><p>It is read.</section>",
+        f"<p>{P}<h2 id='{named}'>That</h2><p>It is read.",
+    ]
+    if named != "cookies":
+        pages.append(f"<p>{P}<h2>That</h2><div class='{named} a'>It is read.</div>")
+    for content in map(main_text, pages):
+        assert "It is read." in content.text
+        assert [h.text for h in content.headings] == ["That"]
+
+
+@pytest.mark.parametrize(
+    "named",
+    str.split(
+        "cookie-banner leftNav site-navigation skip-link share-buttons related-posts widget-area"
+        " onetrust-consent-sdk breadcrumbs social-links newsletter-signup footer-widgets"
+    ),
+)
+def test_what_is_named_so_is_left_out(named):
+    assert main_text(f"<p>{P}<div class='x {named}'>Not it.</div>").text == P
+
+
 def test_where_all_seems_to_stand_around_the_page_is_read_whole():
     text = main_text(f"<body><div class='sidebar'>{'All of the text. ' * 20}</div></body>").text
     assert text.startswith("All of the text.")
 
 
 def test_a_page_is_a_document_under_its_url_with_both_dates(workers):
-    [document] = read_page(page(ARTICLE.encode()), workers)
+    document = read_page(page(ARTICLE.encode()), workers)
     assert (document.source, document.title) == (URL, "Ferries")
     assert (document.date, document.retrieved) == ("2024-03-05", "2026-01-02T03:04:05+00:00")
     assert document.media_type == "text/html"
@@ -77,7 +137,7 @@ def test_a_page_is_a_document_under_its_url_with_both_dates(workers):
     ],
 )
 def test_the_server_says_what_it_is_and_else_the_name(workers, kind, url, read_as, text):
-    [document] = read_page(page(text.encode(), kind, url), workers)
+    document = read_page(page(text.encode(), kind, url), workers)
     assert (document.media_type, document.source) == (read_as, url)
     assert "At 6:45." in document.text
 
@@ -86,8 +146,18 @@ def test_a_pdf_from_the_web_is_a_pdf(workers):
     from pathlib import Path
 
     sample = Path(__file__).parents[2] / "examples/documents/word-processors.en.pdf"
-    [document] = read_page(page(sample.read_bytes(), "application/pdf"), workers)
+    document = read_page(page(sample.read_bytes(), "application/pdf"), workers)
     assert (document.source, len(document.pages) > 1) == (URL, True)
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/plain", "application/pdf"])
+def test_an_archive_under_another_name_is_not_opened(workers, kind):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.txt", "words")
+    for data in (packed.getvalue(), gzip.compress(b"words")):
+        with pytest.raises(ExtractError, match="an archive"):
+            read_page(page(data, kind), workers)
 
 
 def test_a_page_that_scripts_write_says_so(workers):

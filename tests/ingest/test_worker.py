@@ -64,8 +64,31 @@ def test_no_process_is_started_before_one_is_needed_or_left_behind():
         read(workers)
         assert len(children() - before) == 1
     assert children() == before
-    read(workers)  # a closed set may be used again
+    with pytest.raises(ExtractError, match="nobody waited"):
+        read(workers)
+    assert children() == before
+
+
+def test_closing_ends_what_is_being_read_and_what_waits_for_its_turn():
+    before = children()
+    reasons = []
+
+    def wait():
+        try:
+            workers.parse(b"<p>x" + b"<a " * 100_000, media_type="text/html", name="slow.html")
+        except ExtractError as error:
+            reasons.append(str(error))
+
+    workers = Workers()
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1.5)
     workers.close()
+    for thread in threads:
+        thread.join(10)
+    assert len(reasons) == 3
+    assert all("nobody waited" in reason for reason in reasons)
     assert children() == before
 
 

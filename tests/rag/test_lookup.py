@@ -146,6 +146,50 @@ def test_a_page_that_takes_too_long_is_left(web, fetcher):
     assert found.notes == (f"{web.url('/late')} was not read: it took longer than 1.5 seconds",)
 
 
+def test_what_nobody_expected_of_a_page_is_a_note(web, fetcher, capfd):
+    class Broken(Fetcher):
+        def fetch(self, url):
+            raise RuntimeError("a fault in here") if url.endswith("bus") else None
+
+    found = look_up(
+        QUESTION,
+        FakeSearch(web.url("/bus")),
+        Broken(),
+        encoder=FakeEncoder(),
+        idf=lambda terms: dict.fromkeys(terms, 1.0),
+    )
+    assert found.notes == (
+        f"{web.url('/bus')} was not read: it could not be read (RuntimeError: a fault in here)",
+    )
+    assert capfd.readouterr().err == ""
+
+
+def test_a_page_under_two_addresses_is_read_once_under_its_own(web, fetcher):
+    web.moved("/old-ferry", "/ferry")
+    found = look_up(
+        QUESTION,
+        FakeSearch(web.url("/old-ferry"), web.url("/ferry")),
+        fetcher,
+        encoder=FakeEncoder(),
+        idf=lambda terms: dict.fromkeys(terms, 1.0),
+    )
+    assert {hit.chunk.source for hit in found.hits} == {web.url("/ferry")}
+    assert len(found.hits) == 1
+
+
+def test_of_huge_pages_only_the_beginning_is_compared(web, fetcher):
+    web.html("/huge", "<p>The ferry leaves at 6:45.</p>" + "<p>Words of a long page.</p>" * 9000)
+    found = look_up(
+        QUESTION,
+        FakeSearch(web.url("/huge")),
+        fetcher,
+        encoder=FakeEncoder(),
+        idf=lambda terms: dict.fromkeys(terms, 1.0),
+    )
+    assert len(found.documents[web.url("/huge")].text) == 200_000
+    assert "6:45" in found.hits[0].chunk.text
+
+
 def test_a_follow_up_is_searched_for_with_the_question_before_it(ask, web):
     search = FakeSearch(web.url("/ferry"))
     history = [Message("user", "What of the ferry?"), Message("assistant", "It is red.")]

@@ -83,10 +83,40 @@ def test_no_results_are_an_empty_list(web):
     assert SearXNG(web.url("/searx")).search("ferry", limit=3) == []
 
 
-@pytest.mark.parametrize("address", ["", "searx.example", "file:///etc", "https://"])
+@pytest.mark.parametrize(
+    "address",
+    ["", "searx.example", "file:///etc", "https://", "http://[::1", "http://searx.example:25"],
+)
 def test_what_is_no_address_is_refused_at_once(address):
-    with pytest.raises(WebError, match="begins with https://"):
+    with pytest.raises(WebError, match="address of a SearXNG server"):
         SearXNG(address)
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated():
+    with pytest.raises(WebError) as refused:
+        SearXNG("https://me:secret@searx.example/")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("body", ['{"results": [{"url": 5}, 7]}', "[" * 100_000, '{"results": 1}'])
+def test_a_reply_that_is_none_is_said(web, body):
+    web.pages["/odd/search"] = (200, {"Content-Type": "application/json"}, body.encode())
+    with pytest.raises(WebError, match="gave no JSON"):
+        SearXNG(web.url("/odd")).search("ferry", limit=3)
+
+
+def test_a_redirect_of_the_server_leads_to_no_other_port_of_its_host(web):
+    with serving() as other:
+        other.html("/search", "secret")
+        web.moved("/moved/search", other.url("/search"))
+        with pytest.raises(WebError, match="not a public address"):
+            SearXNG(web.url("/moved")).search("ferry", limit=3)
+        assert other.asked == []
+
+
+def test_an_engine_that_nobody_knows_is_refused_since_all_others_would_be_asked(duck):
+    with pytest.raises(WebError, match="ddgs has no engine duckduckog; it has"):
+        Ddgs(backend="duckduckgo, duckduckog").search("ferry", limit=3)
 
 
 @pytest.fixture
