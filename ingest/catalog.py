@@ -211,7 +211,7 @@ class Catalog:
     def matching(self, where: Where) -> list[int]:
         """The ids of the chunks that a filter lets through, ascending."""
         sql = (
-            "SELECT c.id FROM documents d JOIN chunks c "
+            "SELECT c.id FROM documents d CROSS JOIN chunks c "  # in this order: few documents match
             "ON c.id >= d.first AND c.id < d.first + d.chunks "
             f"WHERE {where.sql} ORDER BY c.id"
         )
@@ -222,7 +222,7 @@ class Catalog:
         if where is None:
             return int(self._database.rows("SELECT count(*) FROM documents")[0][0])
         sql = (
-            "SELECT count(DISTINCT d.id) FROM documents d JOIN chunks c "
+            "SELECT count(DISTINCT d.id) FROM documents d CROSS JOIN chunks c "
             f"ON c.id >= d.first AND c.id < d.first + d.chunks WHERE {where.sql}"
         )
         return int(self._database.rows(sql, where.parameters)[0][0])
@@ -313,7 +313,11 @@ class Catalog:
         """Take documents out, named by source or by file; returns the sources that were there."""
         pairs = [(name, name) for name in names]
         with self._database.transaction():
-            self._database.many("DELETE FROM files WHERE name IN (?, ?)", pairs)
+            self._database.many(
+                "DELETE FROM files WHERE name = ? "
+                "OR name IN (SELECT file FROM documents WHERE source = ?)",
+                pairs,
+            )
             sql = "SELECT source FROM documents WHERE source = ? OR file = ? ORDER BY source"
             sources = [row[0] for pair in pairs for row in self._database.rows(sql, pair)]
             return self._drop(sources, self._raise_generation()) if sources else []

@@ -3,7 +3,8 @@
 Two ways are told, both by writing alone. Sentences of different documents that differ in one place
 only: a number, a date, a name, or a negation there. And sentences that repeat most of a question
 that asks for a number, and have one each, not the same. It stays silent where wordings differ much,
-and it cannot know which side is right, or whether both are, of different things.
+where names tell that the passages are of different things, and where the sentences have little to
+do with the question. Which side is right it cannot know.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import combinations
 
-from ingest.document import Hit
+from ingest.document import Chunk, Hit
 from ingest.words import fold
 from rag.answer import Answer, Conflict
 from rag.sentences import paired, rank
 from rag.values import numbers, only
-from rag.wording import denials, telling
+from rag.wording import denials, names, telling
 
 READ = 12  # passages that are compared, the best first
 _EACH = 3  # sentences of a passage
@@ -29,6 +30,7 @@ _MOST = 0.6  # the share of the longer one's that they are
 _DIFFERENT = 4  # tokens in the place where they differ, at most
 _LONGEST = 12  # characters of a negation
 _ABOUT = 0.1  # of a question's telling words: less, and the sentences may be of other things
+_ABOUT_DENIED = 0.3  # … where one sentence denies the other
 _COVERED = 0.75  # of a question's telling words, where a number answers it
 _TOKEN = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
@@ -64,13 +66,16 @@ def contradictions(question: str, hits: Sequence[Hit]) -> list[Conflict]:
     said = _sentences(question, hits[:READ])
     asked = {term.key for term in telling(question)}
     found: dict[tuple[int, int], Conflict] = {}
+    told: set[frozenset[tuple[str, ...]]] = set()  # what copies of the documents say again
     for one, other in combinations(said, 2):
-        pair = (one.passage, other.passage)
-        if hits[pair[0]].chunk.source == hits[pair[1]].chunk.source or pair in found:
+        pair, words = (one.passage, other.passage), frozenset((one.tokens, other.tokens))
+        if pair in found or words in told:
+            continue
+        if not _of_one_thing(question, hits[one.passage].chunk, hits[other.passage].chunk):
             continue
         if _differ(one, other, asked) or _count_differently(question, one.text, other.text):
-            numbers_ = (pair[0] + 1, pair[1] + 1)
-            found[pair] = Conflict(numbers_, (one.text, other.text))
+            found[pair] = Conflict((pair[0] + 1, pair[1] + 1), (one.text, other.text))
+            told.add(words)
     return list(found.values())
 
 
@@ -94,8 +99,33 @@ def _sentences(question: str, hits: Sequence[Hit]) -> list[_Said]:
     return sorted(found, key=lambda each: each.passage)
 
 
+def _of_one_thing(question: str, one: Chunk, other: Chunk) -> bool:
+    """Whether two passages may contradict each other: they are of two documents, both hold a name
+    of the question or neither does, and their headings do not name two things."""
+    if one.source == other.source:
+        return False
+    left, right = fold(one.passage), fold(other.passage)
+    if any((fold(name.text) in left) != (fold(name.text) in right) for name in names(question)):
+        return False
+    above, below = _TOKEN.findall(one.heading or ""), _TOKEN.findall(other.heading or "")
+    matcher = SequenceMatcher(None, above, below, autojunk=False)
+    changes = matcher.get_opcodes()
+    return all(change[0] != "equal" for change in changes) or not any(
+        _names_one(above[a:b]) and _names_one(below[c:d])
+        for _, a, b, c, d in changes
+        if above[a:b] != below[c:d]
+    )
+
+
+def _names_one(words: Sequence[str]) -> bool:
+    return any(word[0].isupper() and word.isalpha() for word in words)
+
+
 def _differ(one: _Said, other: _Said, asked: set[str]) -> bool:
     """Whether two sentences are the same but for one value, which the question does not name."""
+    about = asked & {term.key for term in telling(one.text)}
+    if len(about) < max(1, _ABOUT * len(asked)):
+        return False
     longer = max(len(one.tokens), len(other.tokens))
     if min(len(one.tokens), len(other.tokens)) < max(_SAME, _MOST * longer):
         return False
@@ -107,12 +137,13 @@ def _differ(one: _Said, other: _Said, asked: set[str]) -> bool:
     _, a, b, c, d = changes[0]
     left, right = _part(one, a, b), _part(other, c, d)
     if not left or not right:  # something was put in: it counts if that is a negation
-        return _denies(one.text) != _denies(other.text) and len(left or right) <= _LONGEST
+        if len(about) < _ABOUT_DENIED * len(asked) or len(left or right) > _LONGEST:
+            return False
+        return _denies(one.text) != _denies(other.text)
     if b - a > _DIFFERENT or d - c > _DIFFERENT:
         return False
     named = {term.key for part in (left, right) for term in telling(part)}
-    about = asked & {term.key for term in telling(one.text)}
-    if not named or named & asked or len(about) < _ABOUT * len(asked):
+    if not named or named & asked:
         return False
     return _denies(one.text) != _denies(other.text) or (_is_value(left) and _is_value(right))
 

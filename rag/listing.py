@@ -24,8 +24,8 @@ def read_listing(question: str) -> Listing | None:
     for counting, pattern in _PATTERNS:
         if (found := pattern.search(text)) is not None:
             rest = f"{text[: found.start()]} {text[found.end() :]}"
-            topic = " ".join(rest.split()) if re.search(r"\w", rest) else text
-            return Listing(topic.lstrip("¿ "), counting)
+            topic = " ".join(rest.split()).lstrip("¿ ") if re.search(r"\w", rest) else text
+            return Listing(_PASSIVE.sub(r"\1?", topic), counting)
     return None
 
 
@@ -35,7 +35,8 @@ class _Words:
 
     `sure` names of documents hardly mean anything else in a question; `other` ones ("letters")
     count only behind words that point at them (`of`). What documents `do` belongs to the pattern,
-    as the topic of a search has no use for it. `all` is a demand for everything.
+    as the topic of a search has no use for it; `inside` asks for a count of what something is in.
+    `all` is a demand for everything.
     """
 
     which: str
@@ -45,41 +46,51 @@ class _Words:
     other: str
     do: str
     all: str
+    inside: str | None = None
 
     def patterns(self) -> list[tuple[bool, re.Pattern[str]]]:
         """(is it to be counted, what to look for), the first that is found counts."""
         named = f"(?:{self.sure}|{self.other})"
-        which = (
-            rf"(?:{self.which})\s*(?:(?:{self.of})\s*{named}|(?:{self.sure}))(?:\s*(?:{self.do}))?"
-        )
-        many = rf"(?:{self.many})\s*(?:{self.of})?\s*{named}\s*(?:{self.do})"
-        found = [(True, many), (False, which), (False, self.all)]
+        meant = rf"\s*(?:(?:{self.of})\s*{named}|(?:{self.sure}))"
+        found = [
+            (True, rf"(?:{self.many}){meant}\s*(?:{self.do})"),
+            (False, rf"(?:{self.which}){meant}(?:\s*(?:{self.do}))?"),
+            (False, self.all),
+        ]
+        if self.inside is not None:
+            found.insert(0, (True, rf"(?:{self.inside}){meant}"))
         return [(counting, re.compile(text, re.IGNORECASE)) for counting, text in found]
 
 
 _FR_DO = (
-    r"(?:mentionnent|contiennent|parlent|évoquent|citent|incluent|ont|prévoient|traitent|décrivent"
-    r"|exigent)\b"
+    r"(?:mentionnent|contiennent|parlent|évoquent|citent|incluent|ont(?! été\b)|prévoient|traitent"
+    r"|décrivent|exigent)\b"
 )
 _ES_DO = r"(?:mencionan|contienen|hablan|incluyen|citan|tienen|tratan|exigen|describen)\b"
 _LANGUAGES = (
     _Words(  # English
         which=r"\b(?:in )?which\b",
-        many=r"\b(?:in )?how many\b",
+        many=r"\bhow many\b",
+        inside=r"\bin how many\b",
         of=r"(?:(?:of|these|those|my|our|the|all)\s+)+",
         sure=r"(?:documents|files|pdfs|e-?mails|mails|contracts|invoices|leases|memos)\b"
-        r"(?! (?:do|should|must|can) (?:I|we|you)\b| (?:are )?(?:needed|required)\b)",
+        r"(?! (?:do|does|did|should|must|can|could)\b(?! not\b)(?! be\b)"
+        r"| (?:(?:are|is|must be) )?(?:needed|required|accepted|necessary|valid)\b"
+        r"| (?:have|has) to\b)",
         other=r"(?:agreements|reports|papers|articles|letters|notes|policies|offers|books|pages)\b",
         do=r"(?:mention|contain|include|refer to|discuss|cover|say|state|talk about|deal with"
-        r"|are about|have|require|describe|name)\b",
+        r"|are about|have(?! to\b| been\b)|require|describe|name|end|expire|start|begin)\b",
         all=r"\A(?:please )?(?:list|enumerate|name|show|find|give)(?: me)? (?:all|every|each)\b"
         r"(?: of)?(?: the)?",
     ),
     _Words(  # German
         which=r"\b(?:in )?welche[mnrs]?\b",
-        many=r"\b(?:in )?wie ?vielen?\b",
+        many=r"\bwie ?viele\b",
+        inside=r"\bin wie ?vielen\b",
         of=r"(?:(?:von|der|den|dieser|diesen|meiner|meinen|unserer|unseren)\s+)+",
-        sure=r"(?:Dokumenten?|Dateien|PDFs|E-?Mails|Mails|(?:\w+)?verträgen?|Rechnungen)\b",
+        sure=r"(?:Dokumenten?|Dateien|PDFs|E-?Mails|Mails|(?:\w+)?verträgen?|Rechnungen)\b"
+        r"(?! (?:brauch|benötig|muss|müssen|soll|schloss|sind (?:nötig|erforderlich|notwendig))"
+        r"| werden (?:benötigt|gebraucht|verlangt))",
         other=r"(?:Berichten?|Protokollen?|Briefen?|Artikeln?|Notizen|Angeboten?|Texten?|Büchern?)\b",
         do=r"(?:erwähnen|enthalten|nennen|behandeln|haben|verlangen|beschreiben|sagen|betreffen"
         r"|regeln|sprechen von)\b",
@@ -89,7 +100,8 @@ _LANGUAGES = (
     _Words(  # French
         which=rf"\b(?:dans )?(?:lesquel(?:le)?s\b|quel(?:le)?s\b(?= \w+ {_FR_DO}))"
         r"|\bdans quel(?:le)?s\b",
-        many=r"\b(?:dans )?combien (?:de\b|d['’])",
+        many=r"\bcombien (?:de\b|d['’])",
+        inside=r"\bdans combien (?:de\b|d['’])",
         of=r"(?:(?:de|parmi|ces|mes|nos|les)\s+)+",
         sure=r"(?:documents|fichiers|pdf|courriels|e-?mails|mails|contrats|factures|baux)\b",
         other=r"(?:rapports|lettres|articles|notes|offres|textes|livres|accords)\b",
@@ -99,7 +111,8 @@ _LANGUAGES = (
     ),
     _Words(  # Spanish
         which=rf"\b(?:en )?(?:cu[aá]les\b|qué\b(?= \w+ {_ES_DO}))",
-        many=r"\b(?:en )?cu[aá]nt[oa]s\b",
+        many=r"\bcu[aá]nt[oa]s\b",
+        inside=r"\ben cu[aá]nt[oa]s\b",
         of=r"(?:(?:de|estos|estas|esos|esas|mis|nuestros|nuestras|los|las)\s+)+",
         sure=r"(?:documentos|archivos|ficheros|pdfs?|correos|e-?mails|contratos|facturas)\b",
         other=r"(?:informes|cartas|artículos|notas|ofertas|textos|libros|acuerdos)\b",
@@ -109,9 +122,11 @@ _LANGUAGES = (
     ),
     _Words(  # Portuguese
         which=r"\b(?:em )?quais\b",
-        many=r"\b(?:em )?quant[oa]s\b",
+        many=r"\bquant[oa]s\b",
+        inside=r"\bem quant[oa]s\b",
         of=r"(?:(?:d[eao]s?|d?est[ea]s|d?ess[ea]s|meus|minhas|noss[oa]s|os|as)\s+)+",
-        sure=r"(?:documentos|arquivos|ficheiros|pdfs?|e-?mails|contratos|faturas)\b",
+        sure=r"(?:documentos|arquivos|ficheiros|pdfs?|e-?mails|contratos|faturas)\b"
+        r"(?! (?:são (?:necessári|precis|exigid)|preciso|devo)\w*)",
         other=r"(?:relatórios|cartas|artigos|notas|ofertas|textos|livros|acordos)\b",
         do=r"(?:mencionam|cont[eê]m|falam|citam|incluem|t[eê]m|tratam|exigem|descrevem)\b",
         all=r"\A(?:liste|enumere|cite|mostre|encontre)(?:-me| me)? (?:tod[oa]s|cada)\b(?: [oa]s)?",
@@ -119,6 +134,7 @@ _LANGUAGES = (
     _Words(  # Arabic
         which=r"(?<!\w)(?:في )?أي(?:ة)?(?!\w)",
         many=r"(?<!\w)كم(?: عدد)?(?!\w)",
+        inside=r"(?<!\w)في كم(?!\w)",
         of=r"(?:(?:من|هذه|تلك)\s+)+",
         sure=r"(?:الوثائق|المستندات|الملفات|العقود|الفواتير)",
         other=r"(?:التقارير|الرسائل)",
@@ -129,8 +145,9 @@ _LANGUAGES = (
         which=r"どの|(?:これら|それら|この中)の",
         many=r"(?:いくつ|何件|何通|何本)の",
         of=r"うちの?",
-        sure=r"(?:ファイル|メール|契約書|書類)(?:のうち|の中で?)?(?:、?どれ)?(?:に|が|で)",
-        other=r"(?:文書|資料|契約|報告書|請求書|議事録)(?:に|が|で)?",
+        sure=r"(?:ファイル|メール|契約書|書類|文書)(?:のうち|の中で?)?(?:、?どれ)?(?:に|が|で)"
+        r"(?!必要|いり|要り)",
+        other=r"(?:資料|契約|報告書|請求書|議事録)(?:に|が|で)?",
         do=r"",
         all=r"を?(?:すべて|全て|全部)(?:列挙|リストアップ|挙げて)(?:して)?(?:ください)?",
     ),
@@ -138,13 +155,13 @@ _LANGUAGES = (
         which=r"(?:어떤|어느)",
         many=r"몇 ?(?:개|건|통)의",
         of=r"이",
-        sure=r"(?:문서|파일|계약서|메일|이메일)들(?:이|에|에서)?",
-        other=r"(?:문서|파일|계약서?|메일|보고서|청구서|자료|회의록)(?:들)?(?:이|가|에|에서)?",
+        sure=r"(?:(?:문서|파일|계약서|메일|이메일)들|문서|파일)(?:이|가|에|에서)?(?! *필요)",
+        other=r"(?:계약서?|메일|보고서|청구서|자료|회의록)(?:들)?(?:이|가|에|에서)?",
         do=r"",
         all=r"(?:모두|전부) (?:나열|열거)(?:하세요|해 ?주세요|하시오)?",
     ),
     _Words(  # Chinese
-        which=r"哪些|(?=[这這]些\w{2,5}哪)",
+        which=r"(?<!需要)(?<!要)(?<!提交)(?<!准备)哪些|(?=[这這]些\w{2,5}哪)",
         many=r"有?多少[份个封個]?",
         of=r"[这這]些",
         sure=r"(?:文件|文档|合同|邮件|发票|合约|合約|郵件)中?",
@@ -152,5 +169,10 @@ _LANGUAGES = (
         do=r"(?:提到|包含|涉及|含有|提及|规定|規定|写明)了?",
         all=r"\A[请請]?(?:列出|列举|列舉|找出)(?:所有|全部|每)",
     ),
+)
+_PASSIVE = re.compile(
+    r"^(?:is|are|was|were|wird|werden|wurden?)\s+(.+?)\s+"
+    r"(?:mentioned|named|discussed|referred to|erwähnt|genannt)\s*\?*$",
+    re.IGNORECASE,
 )
 _PATTERNS = [pattern for language in _LANGUAGES for pattern in language.patterns()]

@@ -379,12 +379,15 @@ class Rag:
             from rag.schema import check
 
             check(question.schema, question.text, self.generator)
+        notes: tuple[str, ...] = ()
         if (listing := asked_for(question, self._index)) is not None:
             answer = yield from self._sweep(question, listing)
             if answer.answered or question.sweep:
                 return answer
+            notes = answer.notes
         found = self._look_up(question)
-        draft = Draft(question.text, found.document_or(self._index.document), notes=found.notes)
+        notes = (*notes, *found.notes)
+        draft = Draft(question.text, found.document_or(self._index.document), notes=notes)
         spans = self._read(question, found)
         draft.retrieved = draft.clock()
         if not spans.hits:
@@ -416,14 +419,13 @@ class Rag:
     def _read(self, question: Question, found: Found) -> Spans:
         """The passages that are read for a question, the best first."""
         from rag.lookup import merged
-        from rag.spans import POOL, Spans, reading_spans
+        from rag.spans import POOL, distinct_hits, reading_spans
 
-        plain = "chat" not in self.generator.abilities  # its weights were fitted on plain hits
-        k = question.k if plain else POOL * question.k
+        k = POOL * question.k
         ours = self.search(question.text, k=k, where=question.where, history=question.history)
         hits = merged(ours, found.hits)[:k]
-        if plain:
-            return Spans(tuple(hits))
+        if "chat" not in self.generator.abilities:  # its weights were fitted on plain hits
+            return distinct_hits(hits, k=question.k)
         document = found.document_or(self._index.document)
         return reading_spans(hits, k=question.k, document=document)
 

@@ -40,6 +40,10 @@ STRICT = 0.65  # the probability of support below which a strict reader declines
 _BELONGING = (0.242, 3.040, 1.541, 0.572, 2.592, 1.0)
 _BELONGS = 0.1  # the odds, against the likeliest, from which a sentence is cited
 _AS_GOOD = 0.5  # the share of the best one's from which it is said, too
+_FEW = (
+    3  # hits: too few to have a middle one that tells, so the mean over training questions counts
+)
+_ABOVE = 0.15
 _NEARNESS = 0.5  # of a cosine beside an overlap, when sentences are chosen for the prompt
 
 
@@ -237,7 +241,7 @@ def _support(
     """
     coverage = max(hit.coverage for hit in hits)
     vector = max(hit.vector for hit in hits)
-    above = vector - median(hit.vector for hit in hits)
+    above = vector - median(hit.vector for hit in hits) if len(hits) > _FEW else _ABOVE
     score, overlap, cosine = (max(s[i] for s in signals) for i in range(3))
     return (coverage, vector, above, overlap, cosine, score, nothing)
 

@@ -30,6 +30,7 @@ _CLAUSE = re.compile(r"[;；:：](?=\s|[^\x00-\x7f])|[，、]|,(?=\s)|\s[–—-
 _FIRST = re.compile(r"(?!\d{1,3}[.)]\s|\(\w{1,3}\)|[-*+#|>•–—]|[A-Za-z][.)]\s)(?:[぀-ヿ㐀-鿿]|\S+)")
 _ITEM = re.compile(r"\s*(?:\d{1,3}[.)]|\(?\w\)|[-*+•–—])\s")
 _LEADS_IN = (":", "：")  # what a line ends with that says nothing without the next
+_HEADING = re.compile(r"#{1,6}\s|(?:title|subject|betreff|objet|asunto|assunto)\s*:", re.IGNORECASE)
 _ASKS = ("?", "？", "؟")
 _NARROWEST, _WIDEST = 50, 120  # widths that paragraphs are wrapped to
 _WORD = re.compile(r"\w+")
@@ -212,7 +213,7 @@ def _telling(
     found = []
     for i, (p, start, end) in enumerate(spans):
         text = passages[p][start:end].rstrip("\"'»”’)]」』 ")
-        if not text.endswith(_ASKS) and text.lstrip("# ") not in titles[p]:
+        if not (text.endswith(_ASKS) or _HEADING.match(text) or text in titles[p]):
             found.append(i)
     return found or range(len(spans))
 

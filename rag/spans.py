@@ -71,6 +71,12 @@ def reading_spans(
     return Spans(tuple(_merged(run, text) for run in runs), tuple(repeated))
 
 
+def distinct_hits(hits: Sequence[Hit], *, k: int) -> Spans:
+    """The best `k` hits as they are, the newest document's of those with the same text."""
+    pieces, repeated = _newest([_Piece(hit, _words(hit.chunk.text)) for hit in hits])
+    return Spans(tuple(piece.hit for piece in pieces[:k]), tuple(repeated))
+
+
 def noted(answer: Answer, repeated: Sequence[Hit]) -> Answer:
     """The answer with a note for each document it cites: which others have the quoted words too."""
     notes: dict[str, dict[str, None]] = {}

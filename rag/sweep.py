@@ -21,6 +21,7 @@ from rag.errors import Unsupported
 from rag.listing import Listing, read_listing
 from rag.question import Question
 from rag.retrieve import retrieve
+from rag.wording import denials, telling
 
 if TYPE_CHECKING:
     from ingest.encode import Encoder
@@ -80,7 +81,8 @@ def sweep(index: Index, encoder: Encoder, topic: str, *, where: str | None = Non
         for source, hits in found.items()
     }
     anywhere = set().union(*held.values())
-    weights = {t: _LEAST + w for t, w in index.idf(words(topic)).items() if t in anywhere}
+    wanted = [term for each in telling(topic) for term in words(topic[each.start : each.end])]
+    weights = {t: _LEAST + w for t, w in index.idf(wanted or words(topic)).items() if t in anywhere}
     shares = {source: _share(weights, terms) for source, terms in held.items()}
     enough = max(shares.values(), default=0.0) * _ENOUGH or 1.0
     near = sorted(found, key=lambda source: -max(hit.vector for hit in found[source]))[:NEAREST]
@@ -120,10 +122,10 @@ def by_sweeping(
         if sentence := draft.say(line, [quote]):
             cited.append(quote)
             yield sentence
-    if cited:
-        count = f"{len(cited)} of {swept.searched} documents"
-        draft.note(_coverage(swept, len(cited)))
-        if listing.counting and (sentence := draft.say(count, cited)):
+    draft.note(_coverage(swept, len(cited)))
+    if cited and listing.counting:
+        denying = [q for q in cited if denials(q.text) and not denials(listing.topic)]
+        if sentence := draft.say(_count(swept, len(cited), len(denying)), cited):
             yield sentence
     best = [hits[0] for hits in swept.documents]
     reason: Reason | None = None if best else "nothing_found"
@@ -178,8 +180,16 @@ def _picked(
         waiting = [hits for hits in waiting if hits[0].chunk.source not in read]
 
 
+def _count(swept: Swept, matched: int, denying: int) -> str:
+    """How many documents there are, and what the number leaves open."""
+    least = "at least " if swept.left else ""
+    denied = f", and {denying} that deny it" if denying else ""
+    return f"{least}{matched - denying} of {swept.searched} documents{denied}"
+
+
 def _coverage(swept: Swept, matched: int) -> str:
     """What was looked through, for the reader of the answer."""
     read, searched = len(swept.documents), swept.searched
-    said = f"looked through {read} of {searched} documents, those that fit best; {matched} matched"
-    return f"{said}; {swept.left} more fit less well and were not read" if swept.left else said
+    count = matched or "none"
+    said = f"looked through {read} of {searched} documents, those that fit best; {count} matched"
+    return f"{said}; {swept.left} more may match and were not read" if swept.left else said

@@ -208,3 +208,24 @@ def test_filters_compare_dates_as_exactly_as_they_are_written(catalog, where, ex
 def test_a_filter_that_names_no_date_is_refused():
     with pytest.raises(ValueError, match="2024-03-31"):
         Where.parse("date>=yesterday")
+
+
+def test_a_filter_takes_time_for_the_documents_and_passages_and_not_for_their_product(catalog):
+    for number in range(600):
+        put(catalog, f"{number}.txt", "one")
+    steps = []
+    connection = catalog._database._connection
+    connection.set_progress_handler(lambda: steps.append(1) and None, 100)
+    assert len(catalog.matching(Where.parse("source=5*.txt"))) == 111
+    assert catalog.count(Where.parse("source=5*.txt")) == 111
+    connection.set_progress_handler(None, 0)
+    assert len(steps) * 100 < 100 * 600
+
+
+def test_what_an_archive_held_is_forgotten_with_its_last_reading(catalog):
+    record = FileRecord("z.zip", 1, 2, "d", ())
+    for name in ("one", "two"):
+        put(catalog, f"z.zip!{name}", "words", file="z.zip")
+    catalog.settle(record, {"z.zip!one", "z.zip!two"})
+    assert catalog.remove(["z.zip!one"]) == ["z.zip!one"]
+    assert catalog.files() == {}

@@ -87,3 +87,44 @@ def test_an_answer_tells_what_its_passages_contradict_each_other_in():
     answer = Answer("What is the fee?", True, hits=tuple(hits(*texts)))
     assert [c.passages for c in contested(answer).conflicts] == [(1, 2)]
     assert contested(Answer("What is the fee?", False)) == Answer("What is the fee?", False)
+
+
+def headed(*pairs: tuple[str, str]) -> list[Hit]:
+    return [
+        Hit(Chunk(f"{n}.md", 0, len(text), text, heading=heading), 1 / (n + 1))
+        for n, (heading, text) in enumerate(pairs)
+    ]
+
+
+RENT = "The monthly rent of the flat is {} euros."
+
+
+def test_passages_whose_headings_name_two_things_do_not_contradict_each_other():
+    question = "How high is the monthly rent of the flat?"
+    two = headed(("Lease: Acme GmbH", RENT.format(900)), ("Lease: Beta AG", RENT.format(700)))
+    assert contradictions(question, two) == []
+    for other in ("Lease: Acme GmbH", "Lease of 2019", "Prices"):
+        [conflict] = contradictions(
+            question, headed(("Lease: Acme GmbH", RENT.format(900)), (other, RENT.format(700)))
+        )
+        assert conflict.passages == (1, 2)
+
+
+def test_a_passage_without_the_name_that_is_asked_for_contradicts_none_that_has_it():
+    question = "What is the monthly rent of the flat of Acme GmbH?"
+    of_acme = "Acme GmbH is the tenant.\n" + RENT.format(900)
+    assert contradictions(question, hits(of_acme, RENT.format(700))) == []
+    assert contradictions(question, hits(of_acme, "Acme GmbH again.\n" + RENT.format(700)))
+
+
+def test_what_has_nothing_to_do_with_the_question_is_none():
+    one = "Visitors must register at the front desk of the house."
+    other = "Visitors must not register at the front desk of the house."
+    assert contradictions("What was the revenue of the company in 2022?", hits(one, other)) == []
+    assert contradictions("Must visitors register?", hits(one, other))
+
+
+def test_copies_of_a_document_do_not_repeat_a_conflict():
+    texts = [RENT.format(900), RENT.format(700), RENT.format(700), RENT.format(900)]
+    [conflict] = contradictions("How high is the monthly rent of the flat?", hits(*texts))
+    assert conflict.passages == (1, 2)

@@ -110,7 +110,7 @@ def test_the_generator_is_shown_headings_and_asked_once() -> None:
     assert "\nTowers:" in message.content
     assert [c.passage for c in evidence.candidates] == [0, 0, 0, 1]
     assert len(evidence.signals) == 4
-    assert evidence.support[:3] == (0.8, 0.5, 0.25)  # the middle of 0.5 and 0.0 is 0.25
+    assert evidence.support[:2] == (0.8, 0.5)
 
 
 def test_the_shipped_weights_fit_the_signals() -> None:
@@ -149,3 +149,11 @@ def test_a_strict_reader_wants_an_answer_that_is_clearly_likelier_than_none() ->
     declined = read(Pointing("Bob"), "Who?", HITS, encoder=FakeEncoder(), mixture=some, strict=True)
     assert declined.reason == "below_threshold"
     assert declined.confidence == pytest.approx(0.378, abs=0.001)
+
+
+def test_an_only_hit_is_neither_nearer_nor_farther_than_others() -> None:
+    one = Hit(HITS[0].chunk, 0.9, vector=0.5, coverage=0.8)
+    alone = weigh(Pointing("Bob"), "Who?", [one], encoder=FakeEncoder())
+    assert alone.support[2] == 0.15
+    many = weigh(Pointing("Bob"), "Who?", [one, *HITS[1:] * 3], encoder=FakeEncoder())
+    assert many.support[2] == 0.5

@@ -110,3 +110,9 @@ def test_questions_and_headings_are_no_answers() -> None:
     found = [c.text for c in rank("How is the valve reset?", [passage], [heading])]
     assert found == ["Hold the button.", "It clicks."]
     assert [c.text for c in rank("Who?", ["Who is it?"])] == ["Who is it?"]
+
+
+def test_a_title_that_a_file_carries_in_its_text_is_no_answer() -> None:
+    for title in ("## Sick leave", "title: Employee handbook", "Subject: Sick leave"):
+        found = rank("What of sick leave?", [f"{title}\n\nA note is needed from day three."])
+        assert [c.text for c in found] == ["A note is needed from day three."]

@@ -11,7 +11,7 @@ from ingest.chunk import chunk
 from ingest.document import Document, Hit
 from ingest.errors import UnknownSource
 from rag.answer import Answer, Citation
-from rag.spans import noted, reading_spans
+from rag.spans import distinct_hits, noted, reading_spans
 from tests.ingest.making import document
 
 PARTS = [
@@ -98,6 +98,15 @@ def test_repeated_text_gives_its_place_to_another_passage():
     spans = reading_spans(found, k=2)
     assert [hit.chunk.source for hit in spans.hits] == ["a.txt", "b.txt"]
     assert [hit.chunk.source for hit in spans.repeated] == ["mail.eml"]
+
+
+def test_copies_give_their_places_to_other_hits_and_the_newest_is_read():
+    copies = [only(f"{n}.txt", PARTS[0]) for n in range(8)]
+    newest = replace(copies[5], chunk=replace(copies[5].chunk, date="2026-01-01"))
+    spans = distinct_hits([*copies[:5], newest, *copies[6:], only("z.txt", PARTS[1])], k=2)
+    assert [hit.chunk.source for hit in spans.hits] == ["5.txt", "z.txt"]
+    assert spans.hits[0].score == copies[0].score
+    assert len(spans.repeated) == 7
 
 
 def test_a_version_that_differs_in_one_word_is_read_too():

@@ -136,7 +136,7 @@ def test_of_more_than_can_be_read_the_rest_is_counted(open_rag):
     rag = open_rag(Attentive("contract"), count=MOST + 3)
     answer = rag.ask("Which of my contracts mention a contract that holds?")
     assert len(answer.citations) == MOST
-    assert answer.notes[0].endswith("; 3 more fit less well and were not read")
+    assert answer.notes[0].endswith("; 3 more may match and were not read")
 
 
 def test_where_no_document_is_let_through_nothing_is_found(open_rag):
