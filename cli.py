@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from backbone.errors import BackboneError
+from backbone.errors import BackboneError, PromptTooLong
 from ingest.errors import IndexMissing, IngestError
+from ingest.nearest import nearest_index
 from rag.errors import RagError
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 NOT_ANSWERED = 3
 STOPPED = 130
-INDEX_FOLDER = ".rag"
 WIDEST = 100  # columns that text takes on a terminal
 NEAREST = 3  # passages named when none of them holds the answer
 REASONS = {
@@ -109,7 +109,7 @@ PlainHttp = Annotated[
     bool, typer.Option("--plain-http", help="Let --model be http:// on another machine.")
 ]
 Where = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(metavar="EXPR", help="Look only there: date>=2024 and source=docs/*.pdf"),
 ]
 Web = Annotated[
@@ -130,7 +130,7 @@ def index_command(
         typer.Argument(metavar="PATH", help="Files, folders, globs, URLs, or - for stdin."),
     ] = None,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Remove documents under PATH whose files are gone.")
+        bool, typer.Option("--prune", help="Remove documents (under PATH) whose files are gone.")
     ] = False,
     password: Password = None,
     allow: Annotated[
@@ -152,19 +152,25 @@ def index_command(
     verbose: Verbose = False,
 ) -> None:
     """Bring the index in step with files, folders and pages of the web."""
+    from ingest.sources import missing
     from rag.display import report_text, skipped_text
 
     set_up(verbose)
-    if not paths and not rebuild:
+    paths = paths or []
+    if not (paths or rebuild or prune):
         raise typer.BadParameter(
             "nothing to index: give files, folders, URLs, or - for standard input"
         )
-    with opened(folder, create=True, encoder=encoder) as rag, progress_bar() as bar:
+    folder = folder or nearest_index(create=bool(paths))
+    lost = missing(paths)
+    if lost and len(lost) == len(paths) and not folder.exists():
+        fail("\nrag: ".join(f"{each.source}: {each.reason}" for each in lost))
+    with opened(folder, create=bool(paths), encoder=encoder) as rag, progress_bar() as bar:
         try:
             if rebuild:
                 rag.rebuild(progress=lambda done, total: bar(done, total, "passages"))
             report = rag.index(
-                paths or [],
+                paths,
                 prune=prune,
                 passwords=password or [],
                 allow=allow or [],
@@ -182,7 +188,7 @@ def index_command(
             note(skipped_text(skipped))
         say(report_text(report, rag.folder))
     worked = report.added or report.updated or report.removed or report.unchanged
-    if report.skipped and not worked:
+    if (report.skipped and not worked) or (lost and not (prune and report.removed)):
         raise typer.Exit(1)
 
 
@@ -219,19 +225,20 @@ def ask(
 
     set_up(verbose)
     wanted = read_schema(schema) if schema else None
+    only = joined(where)
     written_by = writer(model, api_key, plain_http=plain_http)
     with opened(folder, model=written_by, web=searching(searxng)) as rag:
         if show_prompt:
-            say(prompt_text(rag.prompt(question, k=k, where=where, schema=wanted), bold=bold))
+            say(prompt_text(rag.prompt(question, k=k, where=only, schema=wanted), bold=bold))
             return
-        ask_for = partial(rag.stream, k=k, where=where, web=web, schema=wanted)
+        ask_for = partial(rag.stream, k=k, where=only, web=web, schema=wanted)
         stream = ask_for(question, sweep=sweep, strict=strict)
         if not as_json and not schema:
             for sentence in stream.sentences():
                 say(sentence_text(sentence, width=columns()))
         answer = stream.result()
         if answer.reason == "nothing_found":
-            refuse_empty(rag)
+            refuse_empty(rag, only)
     if as_json:
         emit(answer.to_json())
     else:
@@ -267,7 +274,8 @@ def chat(
     with opened(folder, model=written_by, web=searching(searxng)) as rag:
         if not rag.documents():
             refuse_empty(rag)
-        begun = Chat(rag, turns=read_turns(resume) if resume else (), k=k, where=where, web=web)
+        turns = read_turns(resume) if resume else ()
+        begun = Chat(rag, turns=turns, k=k, where=joined(where), web=web)
         talk = Talk(rag, begun, width=columns(), bold=bold)
         if sys.stdin.isatty():
             note("/help lists the commands, Ctrl-D leaves")
@@ -304,9 +312,9 @@ def search(
 
     set_up(verbose)
     with opened(folder) as rag:
-        hits = rag.search(query, k=k, mode=mode.value, where=where)
+        hits = rag.search(query, k=k, mode=mode.value, where=joined(where))
         if not hits:
-            refuse_empty(rag)
+            refuse_empty(rag, joined(where))
     if as_json:
         emit([hit_to_json(hit) for hit in hits])
     else:
@@ -335,6 +343,8 @@ def show(
     with opened(folder) as rag:
         document = rag.document(rag.sources(source)[0])
     text = document.text[start:end]
+    if start and not document.text[start:]:
+        fail(f"{document.source} has {len(document.text)} characters, and none from {start} on")
     if as_json:
         emit({"source": document.source, "start": start, "end": start + len(text), "text": text})
     elif sys.stdout.isatty():
@@ -346,20 +356,11 @@ def show(
 @app.command()
 def status(folder: IndexFolder = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Show what is in the index."""
-    from rag.display import status_text
+    from rag.display import status_facts, status_text
 
     set_up(verbose)
     with opened(folder) as rag:
-        documents = rag.documents()
-        encoder = rag.encoder_name
-    files = [path for path in rag.folder.rglob("*") if path.is_file()]
-    facts = {
-        "index": str(rag.folder),
-        "encoder": encoder,
-        "documents": [asdict(document) for document in documents],
-        "chunks": sum(document.chunks for document in documents),
-        "bytes": sum(path.stat().st_size for path in files),
-    }
+        facts = status_facts(rag)
     if as_json:
         emit(facts)
     else:
@@ -500,6 +501,7 @@ def eval_command(
     verbose: Verbose = False,
 ) -> None:
     """Measure retrieval and answers on questions of your own."""
+    from ingest.disk import check_targets
     from rag.compare import compare
     from rag.evaluation import Evaluation
     from rag.evaluation_text import comparison_text, evaluation_text
@@ -509,6 +511,7 @@ def eval_command(
     set_up(verbose)
     if (questions is None) == (make is None):
         raise typer.BadParameter("give a FILE of questions, or --make N to propose some")
+    check_targets([target for target in (save, html) if target])
     earlier = Evaluation.load(baseline) if baseline else None
     generator = writer(model, api_key, plain_http=plain_http)
     if questions is None:
@@ -556,9 +559,11 @@ def doctor(
     from rag.doctor import diagnose, diagnosis_text
 
     set_up(verbose)
+    named = folder is not None
     with suppress(IndexMissing):  # which is nothing wrong with an index
         folder = folder or nearest_index(create=False)
-    health = examine(folder.resolve(), load_encoder=load_encoder) if folder else None
+    at = folder.resolve() if folder else None
+    health = examine(at, load_encoder=load_encoder, named=named) if at else None
     room = None if memory is None else int(memory * 2**30)
     found = diagnose(model or "builtin", context=context, memory=room, index=health)
     if as_json:
@@ -661,20 +666,6 @@ def writer(name: str | None, key: str | None, *, plain_http: bool) -> Generator 
     return RemoteGenerator.open(name, key=key, plain_http=plain_http)
 
 
-def nearest_index(*, create: bool) -> Path:
-    """`.rag` in the working directory or the nearest folder above that has one."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / INDEX_FOLDER).is_dir():
-            return folder / INDEX_FOLDER
-    if create:
-        return here / INDEX_FOLDER
-    raise IndexMissing(
-        f"there is no {INDEX_FOLDER} in {here} or above: make an index with `rag index PATH`, "
-        "or name one with --index DIR"
-    )
-
-
 @contextmanager
 def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
     """Draws how many of how many are done, and which, when standard error is a terminal."""
@@ -700,10 +691,18 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
         yield show
 
 
-def refuse_empty(rag: Rag) -> None:
-    """Say so when nothing was found because nothing is there."""
-    if not rag.documents():
+def joined(where: list[str] | None) -> str | None:
+    """Several filters as one that holds where all of them do."""
+    return " and ".join(where) if where else None
+
+
+def refuse_empty(rag: Rag, where: str | None = None) -> None:
+    """Say so when nothing was found since nothing is there, or nothing that fits the filter."""
+    if not (documents := rag.documents()):
         fail(f"the index in {rag.folder} is empty: add documents with `rag index PATH`")
+    if where and not rag.search("anything", k=1, mode="vector", where=where):
+        like = documents[0].source
+        note(f"no document fits the filter {where}: `rag status` lists their names, such as {like}")
 
 
 def read_line() -> str | None:
@@ -727,6 +726,9 @@ def failure_text(error: Exception) -> str:
     import logging
 
     logging.getLogger("rag").debug("the error in full", exc_info=True)
+    if isinstance(error, PromptTooLong):  # passages are left out until the rest of it fits
+        why = str(error).removesuffix(": send fewer or shorter messages")
+        return f"the question is too long: ask it in fewer words ({why})"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
@@ -760,17 +762,18 @@ def print_sources(answer: Answer) -> None:
     """Print what an answer quotes, or why there is none and where it was looked for."""
     from rag.display import citation_text, conflict_text, doubt_text, one_line, place
 
-    for citation in answer.citations:
-        say("\n" + citation_text(citation, width=columns(), bold=bold))
+    blocks = [citation_text(each, width=columns(), bold=bold) for each in answer.citations]
     for conflict in answer.conflicts:
-        say("\n" + conflict_text(conflict, answer.hits, width=columns(), bold=bold))
+        blocks.append(conflict_text(conflict, answer.hits, width=columns(), bold=bold))
+    for number, block in enumerate(blocks):
+        say(("\n" if number or answer.text else "") + block)
     for sentence in answer.sentences:
         if not sentence.supported:
             note(doubt_text(sentence))
     for remark in answer.notes:
         note(one_line(remark))
     if answer.reason:
-        note(REASONS[answer.reason])
+        note("no sure answer: the documents disagree" if blocks else REASONS[answer.reason])
         for hit in answer.hits[:NEAREST]:
             note(f"looked in {place(hit.chunk)}")
 

@@ -211,7 +211,7 @@ class Catalog:
     def matching(self, where: Where) -> list[int]:
         """The ids of the chunks that a filter lets through, ascending."""
         sql = (
-            "SELECT c.id FROM documents d CROSS JOIN chunks c "  # in this order: few documents match
+            "SELECT c.id FROM documents d CROSS JOIN chunks c "  # a scan of documents
             "ON c.id >= d.first AND c.id < d.first + d.chunks "
             f"WHERE {where.sql} ORDER BY c.id"
         )

@@ -5,9 +5,12 @@ Knows nothing of what the files hold.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -38,9 +41,28 @@ def publish(temporary: Path, target: Path) -> None:
 
 def write_text(target: Path, text: str) -> None:
     """Write a small file so that a crash leaves the old content or the new, never a part."""
+    check_targets([target])
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    publish(temporary, target)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        publish(temporary, target)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise OSError(error.errno, error.strerror, str(target)) from error
+
+
+def check_targets(targets: Iterable[Path]) -> None:
+    """Raise OSError when no file of such a name can be written: before work that ends in one."""
+    for target in targets:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a folder; give the name of a file", str(target))
+        if not target.parent.is_dir():
+            why = f"there is no folder {target.parent}"
+            raise FileNotFoundError(errno.ENOENT, why, str(target))
+        if not os.access(target.parent, os.W_OK):
+            why = f"nothing may be written in {target.parent.resolve()}"
+            raise PermissionError(errno.EACCES, why, str(target))
 
 
 class WriterLock:

@@ -13,17 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.catalog import NAME, Catalog
+from ingest.catalog import Catalog
 from ingest.derived import held
 from ingest.disk import WriterLock
-from ingest.errors import EncoderError, IngestError
+from ingest.errors import EncoderError, IndexMissing, IngestError
+from ingest.sync import is_gone
 from ingest.words import WordIndex
 
 if TYPE_CHECKING:
     from ingest.encode import Encoder
 
 MEND = "rag search anything"  # opens the derived parts, and builds again what is of no use
-_NAMED = 5  # sources that a command lists
+_NAMED = 5  # sources that a fault lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +52,33 @@ class Health:
         self.faults.append(Fault(what, fix))
 
 
-def examine(folder: Path, *, load_encoder: Callable[[str], Encoder]) -> Health:
-    """Look at the index in a folder; `load_encoder` gives an encoder by its name."""
+def examine(folder: Path, *, load_encoder: Callable[[str], Encoder], named: bool = False) -> Health:
+    """Look at the index in a folder; `load_encoder` gives an encoder by its name.
+
+    With `named` the commands that cure faults name the folder, which they would not find without.
+    """
     health = Health(folder, sizes=_sizes(folder))
+    _look(health, folder, load_encoder)
+    if named:
+        option = f"--index {shlex.quote(str(folder))}"
+        health.faults = [Fault(each.what, f"{each.fix} {option}") for each in health.faults]
+    return health
+
+
+def _look(health: Health, folder: Path, load_encoder: Callable[[str], Encoder]) -> None:
+    anew = f"rm -r {shlex.quote(str(folder))} && rag index PATH"
     try:
         catalog = Catalog.open(folder)
-    except IngestError as error:
+    except IndexMissing as error:
         health.fault(str(error), "rag index PATH")
-        return health
+        return
+    except IngestError as error:
+        health.fault(str(error), anew)
+        return
     try:
         if damage := catalog.check():
-            again = (
-                f"restore {folder / NAME} from a copy, or remove {folder} and run rag index PATH"
-            )
-            health.fault(f"the catalogue is damaged: {damage[0]}", again)
-            return health
+            health.fault(f"the catalogue is damaged: {damage[0]}", anew)
+            return
         with catalog.snapshot():
             documents = catalog.documents()
             health.encoder = catalog.meta("encoder")
@@ -78,10 +91,9 @@ def examine(folder: Path, *, load_encoder: Callable[[str], Encoder]) -> Health:
                     _words(health, catalog)
                     _vectors(health, catalog)
     except IngestError as error:
-        health.fault(str(error), "rag index PATH")
+        health.fault(str(error), anew)
     finally:
         catalog.close()
-    return health
 
 
 def _encoder(health: Health, catalog: Catalog, load: Callable[[str], Encoder]) -> None:
@@ -101,7 +113,7 @@ def _encoder(health: Health, catalog: Catalog, load: Callable[[str], Encoder]) -
 
 def _sources(health: Health, catalog: Catalog, home: Path) -> None:
     """Compare the files that gave documents with what they are now."""
-    known, missing, changed = catalog.files(), [], 0
+    known, missing, unread, changed = catalog.files(), [], 0, 0
     for file in catalog.members():
         record = known.get(file)
         if record is None or not record.modified:  # not a file, or too new to tell
@@ -109,13 +121,18 @@ def _sources(health: Health, catalog: Catalog, home: Path) -> None:
         try:
             status = (home / file).stat()
         except OSError:
-            missing.append(file)
+            if is_gone(home / file):
+                missing.append(file)
+            else:
+                unread += 1
             continue
         changed += status.st_size != record.size or record.modified < status.st_mtime_ns
     if missing:
         named = " ".join(shlex.quote(file) for file in missing[:_NAMED])
         more = f" (and {len(missing) - _NAMED} more)" if len(missing) > _NAMED else ""
-        health.fault(f"{len(missing)} source files are gone: {named}{more}", f"rag rm {named}")
+        health.fault(f"{len(missing)} source files are gone: {named}{more}", "rag index --prune")
+    if unread:
+        health.notes.append(f"{unread} source files cannot be read now, and were not looked at")
     if changed:
         health.notes.append(f"{changed} source files have changed since: rag index PATH reads them")
 
@@ -134,7 +151,7 @@ def _words(health: Health, catalog: Catalog) -> None:
     elif len(index) != health.chunks:
         health.fault(
             f"the word index holds {len(index)} passages of {health.chunks}",
-            f"remove {health.folder / 'words'} and run {MEND}",
+            f"rm -r {shlex.quote(str(health.folder / 'words'))} && {MEND}",
         )
 
 

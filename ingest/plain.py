@@ -9,6 +9,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from ingest.draft import Content, Draft
@@ -22,12 +23,17 @@ _PARAGRAPH_SECONDS = 30
 
 
 def read_json(text: str) -> Content:
-    """JSON or JSON lines as they are, unless minified or escaped: then written out to be read."""
+    """JSON or JSON lines as they are, unless minified, escaped or in one line: then written out."""
     if "\\u" in text or any(len(line) > _LONG_LINE for line in text.split("\n")):
         try:
             return Content(_spread(json.loads(text)))
         except (ValueError, RecursionError):
             return Content("\n".join(map(_line, text.split("\n"))))
+    if "\n" not in text.strip():
+        with suppress(ValueError, RecursionError):
+            spread = _spread(json.loads(text))
+            if "".join(spread.split()) == "".join(text.split()):  # no number is spelt otherwise
+                return Content(spread)
     return Content(text)
 
 

@@ -87,6 +87,12 @@ def find(
                 yield found
 
 
+def missing(roots: Sequence[str | Path]) -> list[Skipped]:
+    """The roots that have nothing behind them: no such path, or a pattern that fits none."""
+    paths = [root for root in map(str, roots) if root != "-" and not is_url(root)]
+    return [Skipped(root, _nothing_at(root)) for root in paths if not _behind(root)]
+
+
 def is_url(root: str) -> bool:
     """Whether a root is an address and no path."""
     return _URL.match(root) is not None
@@ -135,18 +141,24 @@ def _stream(stdin: BinaryIO | None, name: str) -> Iterator[Source | Skipped]:
 
 
 def _under(root: str, *, home: Path, ignore: Sequence[str]) -> Iterator[Source | Skipped]:
+    paths = _behind(root)
+    for path in paths:
+        yield from _at(path, home=home, ignore=ignore)
+    if not paths:
+        yield Skipped(root, _nothing_at(root))
+
+
+def _nothing_at(root: str) -> str:
+    return "no file matches this pattern" if glob.has_magic(root) else "no such file or folder"
+
+
+def _behind(root: str) -> list[Path]:
+    """The path itself, where it exists, or what fits it as a pattern."""
     path = Path(root).expanduser()
     if path.exists() or path.is_symlink():
-        yield from _at(path, home=home, ignore=ignore)
-    elif glob.has_magic(root):
-        # pathlib's own glob has no patterns with a root, and takes hidden names
-        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
-        for match in matches:
-            yield from _at(Path(match), home=home, ignore=ignore)
-        if not matches:
-            yield Skipped(root, "no file matches this pattern")
-    else:
-        yield Skipped(root, "no such file or folder")
+        return [path]
+    # pathlib's own glob has no patterns with a root, and takes hidden names
+    return [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
 
 
 def _at(path: Path, *, home: Path, ignore: Sequence[str]) -> Iterator[Source | Skipped]:

@@ -44,7 +44,8 @@ class Report:
     """What a run did.
 
     The sources added, updated and removed, how many documents stayed as they were, what gave no
-    document and why, the chunks written, and the seconds it took.
+    document and why, the files under the roots that are gone while their documents stayed, the
+    chunks written, and the seconds it took.
     """
 
     added: tuple[str, ...]
@@ -52,6 +53,7 @@ class Report:
     removed: tuple[str, ...]
     unchanged: int
     skipped: tuple[Skipped, ...]
+    gone: tuple[str, ...]
     chunks: int
     seconds: float
 
@@ -74,10 +76,10 @@ def sync(
     """Index the files under some roots (see `ingest.sources.find`), as far as they have changed.
 
     Sources are named relative to `home`. With `prune`, documents are removed whose file lay under
-    one of the roots and is gone. A file that was skipped before is read again only when it has
-    changed, when passwords are given, or when a root names it. `fetcher` gets the pages of URLs;
-    one that it cannot get stays as it is and is listed. `workers` is how many files are read
-    at a time. Raises IndexLocked when another process is writing.
+    one of the roots, or anywhere when there is no root, and is gone. A file that was skipped before
+    is read again only when it has changed, when passwords are given, or when a root names it.
+    `fetcher` gets the pages of URLs; one that it cannot get stays as it is and is listed. `workers`
+    is how many files are read at a time. Raises IndexLocked when another process is writing.
     """
     started = time.monotonic()
     found = list(find(roots, home=home, ignore=ignore, stdin=stdin, stdin_name=stdin_name))
@@ -96,9 +98,10 @@ def sync(
                 if progress is not None:
                     progress(Progress(reading.name, done, len(sources), run.chunks))
         run.commit()
-        if prune:
-            names = {source.name for source in sources}
-            run.prune(_vanished(index.files(), names, roots, home))
+        # Without a time stamp it may be standard input under the name of a file.
+        files = [n for n, record in run.files.items() if record.modified or (prune and roots)]
+        names = {source.name for source in sources}
+        run.lose(_vanished(files, names, roots, home), prune=prune)
     return run.report(time.monotonic() - started)
 
 
@@ -117,6 +120,7 @@ class _Run:
         self.removed: list[str] = []
         self.unchanged = 0
         self.skipped: list[Skipped] = []
+        self.gone: list[str] = []
         self.chunks = 0
 
     def report(self, seconds: float) -> Report:
@@ -127,6 +131,7 @@ class _Run:
             tuple(self.removed),
             self.unchanged,
             tuple(self.skipped),
+            tuple(self.gone),
             self.chunks,
             seconds,
         )
@@ -160,9 +165,12 @@ class _Run:
                 position = behind
             self._settle(reading)
 
-    def prune(self, names: Iterable[str]) -> None:
-        """Remove the documents of files that are gone."""
-        self.removed += self._index.remove(names)
+    def lose(self, names: Iterable[str], *, prune: bool) -> None:
+        """Remove the documents of files that are gone, or only note that they are."""
+        if prune:
+            self.removed += self._index.remove(names)
+        else:
+            self.gone += [name for name in names if name in self._members]
 
     def _fresh(self, reading: Reading) -> list[tuple[Document, list[Chunk]]]:
         """The documents of a file but for those that the index holds as they are."""
@@ -194,7 +202,7 @@ class _Run:
 def _vanished(
     files: Collection[str], found: Collection[str], roots: Sequence[str | Path], home: Path
 ) -> list[str]:
-    """The files that lay under one of the roots and are gone."""
+    """The files that lay under one of the roots, or anywhere without any, and are gone."""
     base = home.resolve()
     return [
         name
@@ -202,12 +210,12 @@ def _vanished(
         if name not in found
         and name != STDIN
         and "://" not in name
-        and any(_under(base / name, str(root)) for root in roots)
-        and _gone(base / name)
+        and is_gone(base / name)
+        and (not roots or any(_under(base / name, str(root)) for root in roots))
     ]
 
 
-def _gone(path: Path) -> bool:
+def is_gone(path: Path) -> bool:
     """Whether there is no such file; one in a folder that may not be read is not gone."""
     try:
         path.lstat()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
@@ -21,13 +22,17 @@ from rag.sentences import rank
 if TYPE_CHECKING:
     from ingest.sources import Skipped
     from ingest.sync import Report
+    from rag.pipeline import Rag
 
+_NAMED = 3  # files that are gone, of any number
 _SNIPPET = 300  # characters of a passage that are enough to recognise it
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 # A line may be broken between any two of these: at spaces, and between CJK characters, but not
 # before a mark that closes something.
-_PIECE = re.compile(r"\s+|[^\s\u1100-\uffef]+|.[、。，．：；？！）〕」』】》〉”’]*")
+_PIECE = re.compile(
+    r"\s+|(?:[^\s\u1100-\u11ff\u2e80-\uffef]+|.)[、。，．：；？！）〕」』】》〉”’]*"
+)
 
 
 def sentence_text(sentence: Sentence, *, width: int | None) -> str:
@@ -76,12 +81,33 @@ def skipped_text(skipped: Skipped) -> str:
 
 
 def report_text(report: Report, folder: Path) -> str:
-    """What an indexing run did, in a line."""
+    """What an indexing run did, in a line, and in another one what files are gone."""
     changes = ("added", "updated", "removed")
     counts = [f"{len(getattr(report, change))} {change}" for change in changes]
     counts += [f"{report.unchanged} unchanged", f"{len(report.skipped)} skipped"]
     written = count(report.chunks, "passage")
-    return f"{', '.join(counts)}; {written} written to {folder} ({report.seconds:.1f} s)"
+    done = f"{', '.join(counts)}; {written} written to {folder} ({report.seconds:.1f} s)"
+    if not report.gone:
+        return done
+    named = ", ".join(map(one_line, report.gone[:_NAMED]))
+    if len(report.gone) > _NAMED:
+        named += f" and {len(report.gone) - _NAMED:,} more"
+    whose = "is gone, and its" if len(report.gone) == 1 else "are gone, and their"
+    gone = f"{count(len(report.gone), 'file')} {whose} text is still in the index ({named})"
+    return f"{done}\n{gone}: --prune removes it"
+
+
+def status_facts(rag: Rag) -> dict[str, Any]:
+    """What is in an index, as plain JSON values."""
+    documents = rag.documents()
+    files = [path for path in rag.folder.rglob("*") if path.is_file()]
+    return {
+        "index": str(rag.folder),
+        "encoder": rag.encoder_name,
+        "documents": [asdict(document) for document in documents],
+        "chunks": sum(document.chunks for document in documents),
+        "bytes": sum(path.stat().st_size for path in files),
+    }
 
 
 def status_text(facts: Mapping[str, Any]) -> str:

@@ -43,8 +43,8 @@ def evaluate(
     Ctrl-C ends it early: what was measured until then is returned, and is not `complete`. Raises
     QuestionsError, before anything is asked, for lines that are wrong or name what is not there.
     """
-    cases = read_cases(questions)
-    places = resolve(rag, cases)
+    cases, wrong = read_cases(questions)
+    places = resolve(rag, cases, wrong)
     facts = facts_of(rag, k=k, retrieval_only=retrieval_only)  # loads the models, so no time does
     results: list[Result] = []
     try:

@@ -189,8 +189,8 @@ class Evaluation:
             return cls(Facts(**found["facts"]), results, bool(found["complete"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise QuestionsError(
-                f"{path} is no earlier run ({error!r}): make one with `rag eval FILE --save {path}`"
-            ) from None
+                f"{path} is no earlier run: keep one with `rag eval FILE --save RUN`"
+            ) from error
 
 
 def values_of(results: Sequence[Result], key: str) -> list[float]:

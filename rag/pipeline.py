@@ -216,12 +216,14 @@ class Rag:
         A `rerank` is given all candidates; in a conversation with what was said beside the query.
         """
         from rag.followup import beside, in_context
-        from rag.retrieve import CANDIDATES, retrieve
+        from rag.retrieve import CANDIDATES, MODES, retrieve
 
         if not query.strip():
             raise ValueError("the question is empty")
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
+        if mode not in MODES:
+            raise ValueError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
         find = partial(retrieve, self._index, self.encoder, mode=mode, where=where)
         if not history:
             return find(query, k=k, rerank=self._rerank)
@@ -373,13 +375,13 @@ class Rag:
         from rag.answering import by_any
         from rag.conflicts import contested
         from rag.spans import noted
-        from rag.sweep import asked_for
+        from rag.sweep import asked_for, not_swept
 
         if question.schema is not None:
             from rag.schema import check
 
             check(question.schema, question.text, self.generator)
-        notes: tuple[str, ...] = ()
+        notes = tuple(filter(None, [not_swept(question)]))
         if (listing := asked_for(question, self._index)) is not None:
             answer = yield from self._sweep(question, listing)
             if answer.answered or question.sweep:

@@ -41,14 +41,15 @@ class Place:
         )
 
 
-def resolve(rag: Rag, cases: Sequence[Case]) -> list[list[Place]]:
+def resolve(rag: Rag, cases: Sequence[Case], wrong: Sequence[Problem] = ()) -> list[list[Place]]:
     """The places of each case: one for each quote, else one for each source (its page or span).
 
-    Raises QuestionsError, with the lines, for what the index does not have.
+    Raises QuestionsError, with the lines, for what the index does not have, and for what was
+    found to be `wrong` with other lines.
     """
     named = cache(rag.sources)  # a test set names the same few sources over and over
     places: list[list[Place]] = []
-    problems: list[Problem] = []
+    problems = list(wrong)
     for case in cases:
         try:
             places.append(_places(rag, case, [tuple(named(name)) for name in case.sources]))

@@ -6,7 +6,7 @@ Knows nothing of how hits are found, of how their scores are joined or of what i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ingest.document import Hit
 from rag.fuse import fuse, scaled, vector_weight
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Mode = Literal["hybrid", "vector", "words"]
 Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
 
+MODES: tuple[str, ...] = get_args(Mode)
 CANDIDATES = 50  # hits that each leg contributes; 100 measured the same
 
 

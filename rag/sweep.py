@@ -69,6 +69,15 @@ def asked_for(question: Question, index: Index) -> Listing | None:
     return listing if listing is not None and index.count(question.where) > 1 else None
 
 
+def not_swept(question: Question) -> str | None:
+    """A note where a question asks for a list and is answered with the web, from a few passages."""
+    if not question.web or question.sweep is not None or read_listing(question.text) is None:
+        return None
+    return (
+        "with the web, lists are made of the best passages only: turn it off to ask all documents"
+    )
+
+
 def sweep(index: Index, encoder: Encoder, topic: str, *, where: str | None = None) -> Swept:
     """The documents that match a topic: those that have enough of its words, and the nearest."""
     found: dict[str, list[Hit]] = {}

@@ -54,10 +54,11 @@ class Problem:
     text: str
 
 
-def read_cases(questions: Questions) -> list[Case]:
+def read_cases(questions: Questions) -> tuple[list[Case], list[Problem]]:
     """The cases of a JSON lines file in UTF-8, or of mappings with the same fields.
 
-    Raises QuestionsError with every line that is wrong, or when there is none.
+    Beside them stands what is wrong with the other lines. Raises QuestionsError when there is no
+    line at all.
     """
     found: dict[str, Case] = {}
     problems: list[Problem] = []
@@ -70,10 +71,9 @@ def read_cases(questions: Questions) -> list[Case]:
             found[case.id] = case
         except ValueError as error:
             problems.append(Problem(number, str(error)))
-    refuse(problems)
-    if not found:
+    if not (found or problems):
         raise QuestionsError("there is no question: write one JSON object a line")
-    return list(found.values())
+    return list(found.values()), problems
 
 
 def refuse(problems: Sequence[Problem]) -> None:

@@ -79,7 +79,7 @@ class Ddgs:
             # It says the same of a search without results, of one refused, and of a changed page.
             raise WebError(
                 f"{self._backend} gave no results: there may be none, it may refuse further "
-                f"searches for now, or there is no network ({error})"
+                "searches for now, or there is no network"
             ) from error
         found = (WebResult(r.get("href", ""), r.get("title", ""), r.get("body", "")) for r in rows)
         return [result for result in found if url_of(result.url)][:limit]

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from backbone.errors import CheckpointError
+from backbone.errors import CheckpointError, PromptTooLong
 from rag.ground import NOT_FOUND
 from tests.fakes import FakeEncoder, FakeGenerator
 from tests.ingest.web import serving
@@ -82,7 +82,7 @@ def test_the_second_run_of_index_does_nothing(rag):
     first = rag("index", "docs", "--json").json
     assert first["added"] == ["docs/café.txt", "docs/leave.md", "docs/شحن.txt"]
     assert list(first) == [
-        *("added", "updated", "removed", "unchanged", "skipped", "chunks", "seconds")
+        *("added", "updated", "removed", "unchanged", "skipped", "gone", "chunks", "seconds")
     ]
     second = rag("index", "docs", "--json").json
     assert (second["added"], second["updated"], second["unchanged"]) == ([], [], 3)
@@ -96,10 +96,45 @@ def test_index_says_what_it_did_and_what_it_skipped(rag, tmp_path):
     assert "skipped docs/empty.txt: " in ran.err
 
 
-def test_prune_removes_what_is_gone(indexed, tmp_path):
+@pytest.fixture
+def old_files(monkeypatch):
+    """Files count as written long ago, which is when an index relies on their time stamps."""
+    monkeypatch.setattr("ingest.changes._RECENT", -60 * 10**9)
+
+
+def test_prune_removes_what_is_gone(old_files, indexed, tmp_path):
     (tmp_path / "docs" / "leave.md").unlink()
-    assert indexed("index", "docs", "--json").json["removed"] == []
-    assert indexed("index", "docs", "--prune", "--json").json["removed"] == ["docs/leave.md"]
+    kept = indexed("index", "docs", "--json").json
+    assert (kept["removed"], kept["gone"]) == ([], ["docs/leave.md"])
+    pruned = indexed("index", "docs", "--prune", "--json").json
+    assert (pruned["removed"], pruned["gone"]) == (["docs/leave.md"], [])
+
+
+def test_index_names_the_files_that_are_gone_and_what_removes_their_documents(
+    old_files, indexed, tmp_path
+):
+    (tmp_path / "docs" / "leave.md").unlink()
+    assert indexed("index", "docs").out.splitlines()[1:] == [
+        "1 file is gone, and its text is still in the index (docs/leave.md): --prune removes it"
+    ]
+    for i in range(5):
+        (tmp_path / f"{i}.txt").write_text(f"Number {i}.")
+    indexed("index", ".")
+    for i in range(5):
+        (tmp_path / f"{i}.txt").unlink()
+    assert indexed("index", ".").out.splitlines()[1:] == [
+        "6 files are gone, and their text is still in the index (0.txt, 1.txt, 2.txt and 3 more):"
+        " --prune removes it"
+    ]
+    assert len(indexed("index", ".", "--prune").out.splitlines()) == 1
+
+
+def test_prune_without_a_path_removes_whatever_is_gone(old_files, indexed, tmp_path):
+    (tmp_path / "docs" / "leave.md").unlink()
+    assert indexed("index", "--prune", "--json").json["removed"] == ["docs/leave.md"]
+    nowhere = str(tmp_path / "nowhere")
+    assert indexed("index", "--prune", "--index", nowhere).code == 1
+    assert not Path(nowhere).exists()
 
 
 def test_a_page_is_indexed_by_its_url_from_hosts_that_are_allowed(rag):
@@ -127,10 +162,22 @@ def test_the_web_is_searched_when_asked_for_and_what_fails_is_said(indexed, gene
     assert len(web.asked) == 1
 
 
-def test_a_path_that_is_not_there_named_alone_is_an_error(rag):
-    ran = rag("index", "nowhere")
+def test_a_path_that_is_not_there_named_alone_is_an_error_and_leaves_no_index(rag):
+    ran = rag("index", "nowhere", "*.docx")
+    assert (ran.code, ran.out) == (1, "")
+    assert "rag: nowhere: no such file or folder\n" in ran.err
+    assert "rag: *.docx: no file matches this pattern\n" in ran.err
+    assert not Path(".rag").exists()
+
+
+def test_a_named_path_that_is_not_there_is_an_error_although_others_are_indexed(rag):
+    ran = rag("index", "docs", "nowhere")
     assert ran.code == 1
-    assert "nowhere" in ran.err
+    assert ran.out.startswith("3 added")
+    assert "skipped nowhere: no such file or folder" in ran.err
+    Path("docs/leave.md").unlink()
+    assert rag("index", "docs/leave.md").code == 1
+    assert rag("index", "docs", "docs/leave.md", "--prune").code == 0
 
 
 def test_standard_input_can_be_indexed_under_a_name(rag):
@@ -161,6 +208,21 @@ def test_the_prompt_can_be_seen_without_asking(indexed, generator):
     assert "Annual leave is 15 days." in ran.out
     assert ran.out.endswith(f"</passages>\n\nQuestion: {QUESTION}\n")
     assert generator.requests == []
+
+
+def test_a_question_that_does_not_fit_is_an_error_about_the_question(
+    indexed, generator, monkeypatch
+):
+    def submit(messages, **options):
+        raise PromptTooLong("the prompt takes 9 tokens; x has 8: send fewer or shorter messages")
+
+    monkeypatch.setattr(generator, "submit", submit)
+    ran = indexed("ask", "word " * 5000)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == (
+        "rag: the question is too long: ask it in fewer words"
+        " (the prompt takes 9 tokens; x has 8)\n"
+    )
 
 
 def test_a_prompt_without_passages_says_that_no_model_is_asked(indexed):
@@ -225,14 +287,37 @@ def test_search_as_json_has_exactly_the_agreed_names(indexed, mode):
 
 
 def test_a_search_that_finds_nothing_says_so(indexed):
-    ran = indexed("search", "leave", "--where", "source=elsewhere/*", "--json")
-    assert (ran.code, ran.json) == (3, [])
-    assert "nothing was found" in ran.err
+    ran = indexed("search", "xyzzy", "--mode", "words")
+    assert (ran.code, ran.out, ran.err) == (3, "", "rag: nothing was found\n")
+
+
+@pytest.mark.parametrize("command", ["ask", "search"])
+def test_a_filter_that_no_document_fits_is_said(indexed, command):
+    ran = indexed(command, QUESTION, "--where", "source=elsewhere/*", "--json")
+    assert ran.code == 3
+    assert (ran.json if command == "search" else ran.json["passages"]) == []
+    fitting = "rag: no document fits the filter source=elsewhere/*: "
+    assert ran.err.startswith(fitting + "`rag status` lists their names, such as docs/café.txt\n")
+    ran = indexed("search", "xyzzy", "--mode", "words", "--where", "source=docs/*")
+    assert ran.err == "rag: nothing was found\n"
+
+
+def test_several_filters_have_to_hold_together(indexed):
+    where = ("--where", "source=docs/*", "--where", "media_type=text/markdown")
+    found = indexed("search", "huit heures", *where, "--json").json
+    assert [hit["source"] for hit in found] == ["docs/leave.md"]
 
 
 def test_show_prints_exactly_the_text(indexed):
     assert indexed("show", "docs/café.txt").out == CAFE
     assert indexed("show", "docs/شحن.txt").out == SHIPPING
+
+
+def test_show_says_when_a_document_ends_before_what_is_asked_for(indexed):
+    ran = indexed("show", "docs/leave.md", "--start", str(len(LEAVE)))
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == f"rag: docs/leave.md has {len(LEAVE)} characters, and none from 34 on\n"
+    assert indexed("show", "docs/leave.md", "--start", "9", "--end", "9").code == 0
 
 
 def test_status_lists_the_documents(indexed):
@@ -461,6 +546,16 @@ def test_eval_prints_a_table_and_a_regression_against_an_earlier_run_fails(
     assert indexed("eval", questions, "--baseline", "run.json", "--tolerance", "1").code == 0
 
 
+@pytest.mark.parametrize("option", ["--save", "--html"])
+def test_eval_refuses_a_file_that_cannot_be_written_before_it_asks(
+    indexed, generator, questions, option
+):
+    ran = indexed("eval", questions, option, "nowhere/run")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "rag: nowhere/run: there is no folder nowhere\n"
+    assert generator.requests == []
+
+
 def test_eval_as_json_has_every_question_and_the_comparison(indexed, generator, questions):
     generator.replies = list(generator.right)
     found = indexed("eval", questions, "--save", "run.json", "--json").json
@@ -495,7 +590,9 @@ def test_eval_names_the_lines_that_are_wrong(indexed, tmp_path):
     assert "line 1: there is no field 'sauce': did you mean 'source'?" in ran.err
     assert "line 2: question must be a text" in ran.err
     assert indexed("eval", "absent.jsonl").code == 1
-    assert "no earlier run" in indexed("eval", "q", "--baseline", "questions.jsonl").err
+    assert indexed("eval", "q", "--baseline", "questions.jsonl").err == (
+        "rag: questions.jsonl is no earlier run: keep one with `rag eval FILE --save RUN`\n"
+    )
 
 
 def test_eval_make_prints_lines_that_eval_reads(indexed, generator, tmp_path):

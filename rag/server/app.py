@@ -33,6 +33,8 @@ from rag.server.site import Site
 
 TITLE = "ragbone"
 SHOWN = 3  # of the faults of one body
+# What pydantic puts into the place of a fault where a field may be of several kinds.
+_KIND = re.compile(r"(?:constrained-)?(?:str|int|float|bool)|(?:list|dict|literal)\[.*\]")
 LONGEST_PLACE = 200  # characters of a field's place; its names are the client's
 
 
@@ -125,7 +127,8 @@ def _invalid(faults: Sequence[Any]) -> ApiError:
 
 def _fault(fault: Any) -> tuple[str, str]:
     """Where in the body something is wrong, and what."""
-    place = ".".join(str(part) for part in fault["loc"] if part != "body")[:LONGEST_PLACE]
+    parts = [str(part) for part in fault["loc"] if part != "body"]
+    place = ".".join(part for part in parts if not _KIND.fullmatch(part))[:LONGEST_PLACE]
     if fault["type"] == "extra_forbidden":
         return place, "this server knows no such field; leave it out"
     return place, str(fault["msg"])[:LONGEST_PLACE]

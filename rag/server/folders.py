@@ -32,11 +32,17 @@ class Folders:
 
     def inside(self, name: str) -> Path:
         """The real path that an absolute one leads to. Raises ApiError outside, or for nothing."""
+        if not Path(name).is_absolute():
+            raise ApiError(
+                400,
+                f"{name} is no absolute path: send it whole, from the root of the file system on",
+                code="not_absolute",
+            )
         try:
             path = Path(name).resolve()
         except (OSError, ValueError, RuntimeError):  # a loop of links, a NUL
             path = Path()
-        if not Path(name).is_absolute() or not self._holds(path):
+        if not self._holds(path):
             raise ApiError(
                 403,
                 "only what lies in the folders that the server was started with can be indexed:"

@@ -303,6 +303,16 @@ class TestDataAndSubtitles:
         text = read("a.json", f"[{records}]").text
         assert '{"id": 7, "name": "café 7"},\n{"id": 8, "name": "café 8"}' in text
 
+    def test_json_in_one_line_is_written_out_unless_more_than_spaces_would_change(self, read):
+        text = read("a.json", '{"server": {"port": 8080, "name": "a  b"}, "on": true}\n').text
+        assert text.splitlines() == [
+            *("{", ' "server": {', '  "port": 8080,', '  "name": "a  b"', " },", ' "on": true', "}")
+        ]
+        people = '[{"name": "Bo", "age": 41}, {"name": "Al", "age": 38}]'
+        assert read("a.json", people).text.splitlines()[2] == '{"name": "Al", "age": 38}'
+        for kept in ('{"price": 2.50, "unit": "kg"}', '{"a": 1, "a": 2}', '{"a": ', "[[" * 1000):
+            assert read("b.json", kept).text == kept
+
     def test_json_lines_and_broken_json_are_text(self, read):
         assert read("a.jsonl", '{"a": "\\u00e9"}\n{"b": 2}\n').text == '{"a": "é"}\n{"b": 2}\n'
         assert read("a.json", '{"a": "\\u00e9", ').text == '{"a": "\\u00e9", '

@@ -108,6 +108,23 @@ def test_a_damaged_catalogue_is_found(home):
     assert "rag index PATH" in fault.fix
 
 
+def test_a_truncated_catalogue_is_cured_by_the_command_that_is_said(home):
+    (home / ".rag" / "catalog.sqlite").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+    [fault] = look(home).faults
+    assert fault.fix == f"rm -r {home / '.rag'} && rag index PATH"
+    shutil.rmtree(home / ".rag")
+    index = LocalIndex.open(home / ".rag", encoder=FakeEncoder())
+    sync(index, [home], encoder=FakeEncoder(), home=home)
+    index.close()
+    assert look(home).faults == []
+
+
+def test_the_commands_name_a_folder_that_they_would_not_find(home):
+    (home / "a.txt").unlink()
+    [fault] = examine(home / ".rag", load_encoder=FakeEncoder, named=True).faults
+    assert fault.fix == f"rag index --prune --index {home / '.rag'}"
+
+
 def test_no_catalogue_is_a_fault_with_the_command_that_makes_one(tmp_path):
     [fault] = look(tmp_path).faults
     assert fault.fix == "rag index PATH"
@@ -128,8 +145,27 @@ def test_files_that_are_gone_or_have_changed_are_told_apart(home):
     (home / "a.txt").unlink()
     (home / "b.txt").write_text("Longer than it was before, by far and away.")
     health = look(home)
-    assert [fault.fix for fault in health.faults] == ["rag rm a.txt"]
+    assert [fault.fix for fault in health.faults] == ["rag index --prune"]
     assert "1 source files have changed" in health.notes[0]
+
+
+def test_however_many_files_are_gone_one_command_cures_all(home):
+    for i in range(20):
+        (home / f"{i}.txt").write_text(f"Number {i}.")
+    (home / "kept.txt").symlink_to(home / "b.txt")
+    index = LocalIndex.open(home / ".rag", encoder=FakeEncoder())
+    sync(index, [home], encoder=FakeEncoder(), home=home)
+    for path in home.glob("*.txt"):
+        if not path.is_symlink():
+            path.unlink()
+    health = look(home)
+    [fault] = health.faults
+    assert fault.what.startswith("22 source files are gone: ")
+    assert fault.fix == "rag index --prune"
+    assert health.notes == ["1 source files cannot be read now, and were not looked at"]
+    sync(index, [], encoder=FakeEncoder(), home=home, prune=True)
+    index.close()
+    assert look(home).faults == []
 
 
 def test_while_another_process_writes_its_parts_are_left_alone(home):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.sources import STDIN, Skipped, Source, find, source_name
+from ingest.sources import STDIN, Skipped, Source, find, missing, source_name
 
 
 @pytest.fixture
@@ -146,3 +146,12 @@ def test_names_are_composed_and_never_half_characters(home):
 def test_a_source_with_nothing_behind_it_is_a_mistake():
     with pytest.raises(ValueError, match="neither a file nor bytes"):
         Source("a").read()
+
+
+def test_roots_with_nothing_behind_them_are_named_with_the_reason(home):
+    put(home / "docs" / "a.md")
+    roots = ["docs", "docs/*.md", "-", "https://example.org/a", "nowhere", Path("docs/*.pdf")]
+    assert missing(roots) == [
+        Skipped("nowhere", "no such file or folder"),
+        Skipped("docs/*.pdf", "no file matches this pattern"),
+    ]

@@ -151,6 +151,37 @@ def test_a_file_that_is_gone_is_removed_only_when_asked_and_only_under_the_roots
     assert sources(home.index, "text of docs", mode="words") == ["docs/b.txt"]
 
 
+def test_files_under_the_roots_that_are_gone_are_listed_unless_they_gave_no_document(
+    home, monkeypatch
+):
+    monkeypatch.setattr("ingest.changes._RECENT", -60 * 10**9)  # as if it were long ago
+    for name, text in (("docs/a.txt", "A."), ("docs/empty.txt", ""), ("notes/b.txt", "B.")):
+        home.write(name, text)
+    home.write("docs/z.zip", archive(a_txt="Cats sleep.", b_txt="Dogs bark."))
+    assert home.sync().gone == ()
+    for name in ("docs/a.txt", "docs/empty.txt", "docs/z.zip", "notes/b.txt"):
+        (home.path / name).unlink()
+    assert home.sync("docs").gone == ("docs/a.txt", "docs/z.zip")
+    assert home.sync("notes/b.txt").gone == ("notes/b.txt",)
+    assert home.sync().gone == ("docs/a.txt", "docs/z.zip", "notes/b.txt")
+    pruned = home.sync(prune=True)
+    assert (len(pruned.removed), pruned.gone) == (4, ())
+
+
+def test_pruning_without_a_root_removes_whatever_is_gone_but_nothing_piped(home, monkeypatch):
+    monkeypatch.setattr("ingest.changes._RECENT", -60 * 10**9)
+    home.write("a.txt", "A.")
+    home.write("docs/b.txt", "B.")
+    options = {"encoder": ENCODER, "home": home.path, "stdin": io.BytesIO(b"Piped.")}
+    sync(home.index, [home.path, "-"], stdin_name="notes/c.txt", **options)
+    (home.path / "a.txt").unlink()
+    (home.path / "docs" / "b.txt").unlink()
+    assert home.sync().gone == ("a.txt", "docs/b.txt")
+    pruned = sync(home.index, [], prune=True, **options)
+    assert pruned.removed == ("a.txt", "docs/b.txt")
+    assert home.held() == {"notes/c.txt": "Piped."}
+
+
 def test_pruning_leaves_what_is_not_a_file_under_the_root(home, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside") / "far.txt"
     outside.write_text("Far away.")

@@ -35,6 +35,12 @@ def test_wrapped_text_fits_and_loses_nothing(text):
     assert not any(line.strip()[0] in "，；。、" for line in lines)
 
 
+@pytest.mark.parametrize("word", ["Hamburg”", "2,400€", "1868–1873", "KB、", "‘Bahnhof’"])
+def test_no_line_is_broken_inside_a_word_or_before_what_closes_it(word):
+    for width in range(len(word) + 2, 30):
+        assert word in wrap(f"The warehouse stands in {word} today.", width=width)
+
+
 @given(st.text(), st.integers(1, 30))
 def test_wrapping_keeps_every_visible_character(text, width):
     assert "".join(wrap(text, width=width).split()) == "".join(text.split())

@@ -214,3 +214,14 @@ def test_a_file_that_is_no_run_is_refused_with_what_to_do(tmp_path, text):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(QuestionsError, match="--save"):
         Evaluation.load(path)
+
+
+def test_lines_that_are_wrong_and_lines_that_name_what_is_not_there_are_told_together(evaluated):
+    rows = [
+        {"question": "a", "source": "docs/nope.md"},
+        {"question": "b", "sauce": "c"},
+        {"question": "d", "source": "docs/cache.md", "page": 9},
+    ]
+    with pytest.raises(QuestionsError) as error:
+        evaluated(rows)
+    assert [line[:7] for line in str(error.value).splitlines()] == ["line 1:", "line 2:", "line 3:"]

@@ -85,6 +85,14 @@ def test_pages_and_documents_are_read_together_and_the_better_first(ask, web):
     assert {hit.chunk.source for hit in answer.hits} >= {"b.txt", web.url("/bus")}
 
 
+def test_a_list_asked_for_with_the_web_says_that_only_the_best_passages_are_read(ask, web):
+    question = "Which documents mention holidays?"
+    answer = ask(FakeSearch(web.url("/ferry")), NOT_FOUND, question=question)
+    assert "lists are made of the best passages only" in answer.notes[0]
+    answer = ask(FakeSearch(web.url("/ferry")), NOT_FOUND, question="When are holidays?")
+    assert answer.notes == ()
+
+
 def test_nothing_is_searched_without_being_asked_for(ask, web):
     search = FakeSearch(web.url("/ferry"))
     ask(search, NOT_FOUND, web=False)

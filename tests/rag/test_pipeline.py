@@ -417,3 +417,9 @@ def test_passages_that_disagree_are_noted(open_rag, docs):
     [conflict] = answer.conflicts
     sources = {answer.hits[number - 1].chunk.source for number in conflict.passages}
     assert {source.rpartition("/")[2] for source in sources} == {"old.md", "new.md"}
+
+
+def test_a_search_in_no_known_way_is_refused(open_rag):
+    rag = open_rag(generator=FakeGenerator())
+    with pytest.raises(ValueError, match="mode is one of hybrid, vector, words, not 'fuzzy'"):
+        rag.search("cache", mode="fuzzy")

@@ -28,7 +28,7 @@ def rag(tmp_path):
 
 
 def places(rag, **fields):
-    [found] = resolve(rag, read_cases([{"question": "q", **fields}]))
+    [found] = resolve(rag, *read_cases([{"question": "q", **fields}]))
     return found
 
 
@@ -74,7 +74,7 @@ def test_characters_are_a_place(rag):
 def test_what_the_index_does_not_have_is_told_with_the_line(rag, fields, complaint):
     fine = {"question": "fine", "source": "a.pdf"}
     with pytest.raises(QuestionsError) as error:
-        resolve(rag, read_cases([fine, {"question": "q", **fields}]))
+        resolve(rag, *read_cases([fine, {"question": "q", **fields}]))
     assert str(error.value).startswith("line 2: ")
     assert complaint in str(error.value)
 

@@ -45,7 +45,8 @@ def index(tmp_path):
 def test_each_proposal_is_a_line_that_holds(index):
     rag = index()
     made = propose(rag, 20)
-    assert len(read_cases([one.to_json() for one in made])) == len(made)
+    cases, wrong = read_cases([one.to_json() for one in made])
+    assert (len(cases), wrong) == (len(made), [])
     for one in made:
         text = " ".join(rag.text(one.source).split())
         assert one.quote in text

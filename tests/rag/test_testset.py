@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rag.errors import QuestionsError
-from rag.testset import read_cases
+from rag.testset import read_cases, refuse
 
 
 def told(tmp_path, *lines):
@@ -15,7 +15,7 @@ def told(tmp_path, *lines):
         b"\n".join(x if isinstance(x, bytes) else json.dumps(x).encode() for x in lines)
     )
     with pytest.raises(QuestionsError) as error:
-        read_cases(path)
+        refuse(read_cases(path)[1])
     return str(error.value)
 
 
@@ -30,7 +30,7 @@ def test_a_line_is_read_with_all_that_it_says(tmp_path):
     ]
     text = "\r\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    first, second, third, fourth, fifth = read_cases(path)
+    (first, second, third, fourth, fifth), _ = read_cases(path)
     assert (first.answers, first.sources, first.page) == (("十五天", "15天"), ("年.txt",), 2)
     assert (first.id, first.line, first.answerable) == ("年假几天？", 1, True)
     assert (second.sources, second.quotes, second.where) == (("x", "y"), ("words",), "page>=3")
@@ -41,7 +41,7 @@ def test_a_line_is_read_with_all_that_it_says(tmp_path):
 
 
 def test_mappings_are_read_like_lines():
-    [case] = read_cases([{"question": "a", "answers": ("b",)}])
+    [case], _ = read_cases([{"question": "a", "answers": ("b",)}])
     assert (case.question, case.answers, case.line) == ("a", ("b",), 1)
 
 
@@ -88,7 +88,7 @@ def test_all_wrong_lines_are_told_at_once_up_to_ten(tmp_path):
 def test_the_same_question_twice_needs_ids(tmp_path):
     row = {"question": "a", "answers": ["b"]}
     assert "the same as line 1" in told(tmp_path, row, row)
-    assert len(read_cases([row, row | {"id": "again"}])) == 2
+    assert len(read_cases([row, row | {"id": "again"}])[0]) == 2
 
 
 def test_no_question_is_an_error(tmp_path):

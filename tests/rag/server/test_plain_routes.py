@@ -108,6 +108,13 @@ def test_what_the_encoder_cannot_do_is_refused(changes, status):
     assert embed(**changes).status == status
 
 
+@pytest.mark.parametrize(("texts", "place"), [("", "input"), (3, "input"), (["a", ""], "input.1")])
+def test_a_field_of_several_kinds_is_named_without_the_names_of_the_kinds(texts, place):
+    error = embed(input=texts).error
+    assert error["param"] == "input"
+    assert [part.partition(": ")[0] for part in error["message"].split("; ")] == ["input", place]
+
+
 def rerank(**changes):
     documents = ["cats and dogs", "the price of wheat", {"title": "wheat", "text": "price price"}]
     body = {"model": "encoder", "query": "wheat price", "documents": documents, **changes}
