@@ -102,13 +102,15 @@ def judged(found: set[int], evidence: frozenset[int]) -> tuple[float, float, flo
 
 
 def interval(ours: Sequence[float], theirs: Sequence[float], *, seed: int = 0) -> tuple[float, ...]:
-    """The mean difference of paired figures, and its 95 % interval over resampled questions."""
+    """The mean difference of paired figures, its 95 % interval over resampled questions, and the
+    share of the resamples in which ours are above theirs."""
     differences = np.array(ours) - np.array(theirs)
     chosen = np.random.default_rng(seed).integers(
         len(differences), size=(RESAMPLES, len(differences))
     )
-    low, high = np.quantile(differences[chosen].mean(axis=1), (0.025, 0.975))
-    return float(differences.mean()), float(low), float(high)
+    means = differences[chosen].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(differences.mean()), float(low), float(high), float((means > 0).mean())
 
 
 def citations(data: Path, model: Backbone, encoder: Encoder) -> None:
@@ -132,9 +134,10 @@ def citations(data: Path, model: Backbone, encoder: Encoder) -> None:
         zip(*theirs, strict=True),
         strict=True,
     ):
-        difference, low, high = interval(left, right)
+        difference, low, high, above = interval(left, right)
         print(
-            f"  {name:9} {mean(left):.3f} against {mean(right):.3f}: {difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+            f"  {name:9} {mean(left):.3f} against {mean(right):.3f}: {difference:+.3f} [{low:+.3f}, {high:+.3f}],"
+            f" above in {above:.1%} of the resamples"
         )
 
 

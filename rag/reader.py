@@ -31,14 +31,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Evidence", "Mixture", "Quote", "Reading", "read", "weigh"]
 
-QUOTES = 3  # sentences cited for an answer, at most
+QUOTES = 5  # sentences cited for an answer, at most
 STRICT = 0.65  # the probability of support below which a strict reader declines
 # What makes a sentence belong to the answer that another of its passage gives: its signals, the
 # logarithm of its weight, the share of the question's telling words, being the passage's first. All
 # but the last were fitted on train questions that ask for no name, number or date
 # (`training/belonging.py`).
 _BELONGING = (0.242, 3.040, 1.541, 0.572, 2.592, 1.0)
-_BELONGS = 0.1  # the odds, against the likeliest, from which a sentence is cited
+_BELONGS = 0.12  # the odds, against the likeliest, from which a sentence is cited, if it
+_BELONGS_NEAR = 0.3  # repeats a telling word of the question or is so near to it (cosine)
+_COSINE, _SHARED = 2, 4  # which of the signals these are
 _AS_GOOD = 0.5  # the share of the best one's from which it is said, too
 _FEW = (
     3  # hits: too few to have a middle one that tells, so the mean over training questions counts
@@ -161,14 +163,16 @@ def read(
 def _cited(question: str, evidence: Evidence, mixture: Mixture) -> tuple[int, list[int], list[int]]:
     """The best candidate; those of its passage that are nearly as good; those that belong to it."""
     best, shares = mixture.best(evidence), mixture.shares(evidence)
-    odds = {
-        i: _dot(_BELONGING, belonging(question, evidence, i))
+    signals = {
+        i: belonging(question, evidence, i)
         for i, candidate in enumerate(evidence.candidates)
         if candidate.passage == evidence.candidates[best].passage
     }
+    odds = {i: _dot(_BELONGING, known) for i, known in signals.items()}
     least = max(odds.values()) + math.log(_BELONGS)
-    near = sorted((i for i in odds if i != best and odds[i] >= least), key=lambda i: -odds[i])
-    near = near[: QUOTES - 1]
+    related = {i for i, s in signals.items() if s[_SHARED] > 0 or s[_COSINE] >= _BELONGS_NEAR}
+    near = [i for i in odds if i != best and i in related and odds[i] >= least]
+    near = sorted(near, key=lambda i: -odds[i])[: QUOTES - 1]
     more = [i for i in near if shares[i] >= _AS_GOOD * shares[best]]
     return best, more, [i for i in near if i not in more]
 

@@ -157,3 +157,21 @@ def test_an_only_hit_is_neither_nearer_nor_farther_than_others() -> None:
     assert alone.support[2] == 0.15
     many = weigh(Pointing("Bob"), "Who?", [one, *HITS[1:] * 3], encoder=FakeEncoder())
     assert many.support[2] == 0.5
+
+
+def test_a_sentence_that_has_nothing_of_the_question_does_not_come_with_the_answer() -> None:
+    text = "Hello from the first line. The pin of the door is 4711. The door has a lock."
+    hits = [Hit(Chunk("a.txt", 0, len(text), text), 0.9)]
+    reading = read(
+        Pointing("4711"), "What is the pin of the door?", hits, encoder=Far(), mixture=LEVEL
+    )
+    cited = [quote.text for quote in (*reading.quotes, *reading.more, *reading.beside)]
+    assert "The pin of the door is 4711." in cited
+    assert "Hello from the first line." not in cited
+
+
+class Far(FakeEncoder):
+    """To which all texts are strangers."""
+
+    def encode_queries(self, texts):
+        return 0 * super().encode_queries(texts)
