@@ -42,9 +42,7 @@ _BELONGS = 0.12  # the odds, against the likeliest, from which a sentence is cit
 _BELONGS_NEAR = 0.3  # repeats a telling word of the question or is so near to it (cosine)
 _COSINE, _SHARED = 2, 4  # which of the signals these are
 _AS_GOOD = 0.5  # the share of the best one's from which it is said, too
-_FEW = (
-    3  # hits: too few to have a middle one that tells, so the mean over training questions counts
-)
+_FEW = 3  # hits: too few to have a middle one that tells; the mean over training questions counts
 _ABOVE = 0.15
 _NEARNESS = 0.5  # of a cosine beside an overlap, when sentences are chosen for the prompt
 
