@@ -192,7 +192,7 @@ def _picked(
 def _count(swept: Swept, matched: int, denying: int) -> str:
     """How many documents there are, and what the number leaves open."""
     least = "at least " if swept.left else ""
-    denied = f", and {denying} that deny it" if denying else ""
+    denied = f", and {denying} that {'denies' if denying == 1 else 'deny'} it" if denying else ""
     return f"{least}{matched - denying} of {swept.searched} documents{denied}"
 
 

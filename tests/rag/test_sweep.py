@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rag import Rag, Unsupported
@@ -15,7 +17,7 @@ BIRDS = ("heron", "egret", "stork", "crane", "ibis", "kite", "dove", "rook")
 
 
 class Attentive(FakeGenerator):
-    """Quotes a word of every passage that it is shown and that has it."""
+    """Quotes a word (a pattern) of every passage that it is shown and that has it."""
 
     def __init__(self, word: str, **options) -> None:
         super().__init__(**options)
@@ -25,9 +27,8 @@ class Attentive(FakeGenerator):
         said = []
         for line in content_text(messages[-1].content).split("\n"):
             number, _, rest = line.partition("]")
-            if number[:1] == "[" and self.word in rest:
-                at = rest.index(self.word)
-                said.append(f'{number}] "{rest[at : at + len(self.word)]}"')
+            if number[:1] == "[" and (found := re.search(self.word, rest)):
+                said.append(f'{number}] "{found[0]}"')
         self.replies = ["\n".join(said) or NOT_FOUND]
         return super().submit(messages, **options)
 
@@ -125,6 +126,21 @@ def test_a_counting_question_ends_with_the_number(open_rag):
     assert answer.sentences[-1].citations == (1, 2, 3, 4)
 
 
+def test_a_count_says_what_it_leaves_open(open_rag, tmp_path):
+    rag = open_rag(Attentive("contract"), count=MOST + 3)
+    answer = rag.ask("How many of my contracts mention a contract that holds?")
+    assert answer.sentences[-1].text == f"at least {MOST} of {MOST + 3} documents"
+
+
+def test_a_document_that_denies_it_is_counted_apart(open_rag, tmp_path):
+    rag = open_rag(Attentive("(?:A|No) deposit"))
+    (tmp_path / "no.txt").write_text("No deposit is due for this one.", encoding="utf-8")
+    rag.index([tmp_path / "no.txt"])
+    answer = rag.ask("How many documents mention a deposit?")
+    assert "No deposit" in [citation.quote for citation in answer.citations]
+    assert answer.sentences[-1].text == "4 of 9 documents, and 1 that denies it"
+
+
 def test_a_filter_bounds_what_is_searched(open_rag):
     rag = open_rag(Attentive("deposit"))
     answer = rag.ask("Which contracts mention a deposit?", where="source!=*/03.txt")
@@ -165,6 +181,7 @@ def test_a_sweep_that_finds_nothing_by_itself_gives_way_to_the_usual_answer(open
     rag = open_rag(Attentive("unicorn"))
     answer = rag.ask("Which contracts mention a unicorn?", k=2)
     assert (answer.answered, answer.reason, len(answer.hits)) == (False, "not_in_passages", 2)
+    assert answer.notes == ("looked through 8 of 8 documents, those that fit best; none matched",)
     asked = rag.ask("Which contracts mention a unicorn?", sweep=True)
     assert (asked.answered, len(asked.hits)) == (False, 8)
 
@@ -177,3 +194,4 @@ def test_the_built_in_reader_points_at_a_sentence_of_each_document(open_rag):
     named = rag.ask("Which contracts mention the stork?")
     assert [c.quote for c in named.citations] == ["The contract about the stork number 2 holds."]
     assert not rag.ask("Which contracts mention stork number 5?", sweep=True).answered
+    assert len(rag.ask("Which contracts were about the stork?", sweep=True).citations) == 1
