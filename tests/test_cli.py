@@ -258,6 +258,19 @@ def test_no_answer_has_its_own_exit_code_and_leaves_standard_output_alone(indexe
     assert (ran.json["answered"], ran.json["reason"]) == (False, "not_in_passages")
 
 
+def test_documents_that_disagree_are_not_said_to_hold_nothing(indexed, generator, tmp_path):
+    for name, days in (("new.md", 15), ("old.md", 12)):
+        text = f"The notice period of the lease is {days} days.\n"
+        (tmp_path / "docs" / name).write_text(text, encoding="utf-8")
+    indexed("index", "docs")
+    generator.replies = [NOT_FOUND]
+    ran = indexed("ask", "How long is the notice period of the lease?")
+    assert ran.code == 3
+    assert ran.out.startswith("The documents disagree:\n")
+    assert "no sure answer: the documents disagree" in ran.err
+    assert "do not contain" not in ran.err
+
+
 def test_search_shows_places_and_passages(indexed):
     ran = indexed("search", "annual leave", "-k", "1")
     assert ran.code == 0
