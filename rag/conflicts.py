@@ -68,12 +68,13 @@ def contradictions(question: str, hits: Sequence[Hit]) -> list[Conflict]:
     found: dict[tuple[int, int], Conflict] = {}
     told: set[frozenset[tuple[str, ...]]] = set()  # what copies of the documents say again
     for one, other in combinations(said, 2):
+        left, right = hits[one.passage].chunk, hits[other.passage].chunk
         pair, words = (one.passage, other.passage), frozenset((one.tokens, other.tokens))
-        if pair in found or words in told:
+        if left.source == right.source or pair in found or words in told:
             continue
-        if not _of_one_thing(question, hits[one.passage].chunk, hits[other.passage].chunk):
+        if not (_differ(one, other, asked) or _count_differently(question, one.text, other.text)):
             continue
-        if _differ(one, other, asked) or _count_differently(question, one.text, other.text):
+        if _of_one_thing(question, left, right):
             found[pair] = Conflict((pair[0] + 1, pair[1] + 1), (one.text, other.text))
             told.add(words)
     return list(found.values())
@@ -100,21 +101,17 @@ def _sentences(question: str, hits: Sequence[Hit]) -> list[_Said]:
 
 
 def _of_one_thing(question: str, one: Chunk, other: Chunk) -> bool:
-    """Whether two passages may contradict each other: they are of two documents, both hold a name
-    of the question or neither does, and their headings do not name two things."""
-    if one.source == other.source:
-        return False
+    """Whether two passages may contradict each other: both hold a name of the question or neither
+    does, and their headings do not name two things."""
     left, right = fold(one.passage), fold(other.passage)
     if any((fold(name.text) in left) != (fold(name.text) in right) for name in names(question)):
         return False
     above, below = _TOKEN.findall(one.heading or ""), _TOKEN.findall(other.heading or "")
     matcher = SequenceMatcher(None, above, below, autojunk=False)
     changes = matcher.get_opcodes()
-    return all(change[0] != "equal" for change in changes) or not any(
-        _names_one(above[a:b]) and _names_one(below[c:d])
-        for _, a, b, c, d in changes
-        if above[a:b] != below[c:d]
-    )
+    alike = any(change[0] == "equal" for change in changes)
+    replaced = [(above[a:b], below[c:d]) for kind, a, b, c, d in changes if kind == "replace"]
+    return not (alike and any(_names_one(a) and _names_one(b) for a, b in replaced))
 
 
 def _names_one(words: Sequence[str]) -> bool:
