@@ -38,7 +38,8 @@ _READ = ("text/", "application/vnd.openxmlformats", "application/vnd.oasis", "ap
 _READ_TOO = frozenset(
     str.split(
         "application/pdf application/xhtml+xml application/xml application/json application/rtf "
-        "application/msword application/epub+zip application/x-ipynb+json message/rfc822"
+        "application/msword application/epub+zip application/x-ipynb+json message/rfc822 "
+        "application/rss+xml application/atom+xml"
     )
 )
 

@@ -25,6 +25,8 @@ _SUFFIXES = {  # what is told apart by its name, where its bytes do not tell
     "text/csv": ".csv",
     "text/xml": ".xml",
     "application/xml": ".xml",
+    "application/rss+xml": ".xml",
+    "application/atom+xml": ".xml",
     "application/json": ".json",
     "application/x-ipynb+json": ".ipynb",
     "message/rfc822": ".eml",

@@ -142,6 +142,14 @@ def test_the_server_says_what_it_is_and_else_the_name(workers, kind, url, read_a
     assert "At 6:45." in document.text
 
 
+def test_a_feed_from_the_web_is_its_articles(run, web):
+    feed = b"<rss><channel><title>News</title><item><title>Ferry</title></item></channel></rss>"
+    web.pages["/feed"] = (200, {"Content-Type": "application/rss+xml"}, feed)
+    index, report = run(web.url("/feed"))
+    assert report.added == (web.url("/feed"),)
+    assert index.text(web.url("/feed")) == "News\n\nFerry"
+
+
 def test_a_pdf_from_the_web_is_a_pdf(workers):
     from pathlib import Path
 
