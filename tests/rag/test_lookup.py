@@ -60,6 +60,18 @@ def ask(tmp_path, web, fetcher):
         yield ask
 
 
+def looked_up(fetcher, *urls, seconds=8.0):
+    """What some pages have to the question."""
+    return look_up(
+        QUESTION,
+        FakeSearch(*urls),
+        fetcher,
+        encoder=FakeEncoder(),
+        idf=lambda terms: dict.fromkeys(terms, 1.0),
+        seconds=seconds,
+    )
+
+
 def test_a_page_is_cited_like_a_file_with_its_url_and_dates(ask, web):
     search = FakeSearch(web.url("/ferry"), web.url("/bus"))
     answer = ask(search, '[1] "The ferry leaves at 6:45."')
@@ -141,14 +153,7 @@ def test_a_page_that_takes_too_long_is_left(web, fetcher):
         return 200, {"Content-Type": "text/html"}, b"<p>Late."
 
     web.pages["/late"] = slow
-    found = look_up(
-        QUESTION,
-        FakeSearch(web.url("/late"), web.url("/ferry")),
-        fetcher,
-        encoder=FakeEncoder(),
-        idf=lambda terms: dict.fromkeys(terms, 1.0),
-        seconds=1.5,
-    )
+    found = looked_up(fetcher, web.url("/late"), web.url("/ferry"), seconds=1.5)
     gate.set()
     assert [hit.chunk.source for hit in found.hits] == [web.url("/ferry")]
     assert found.notes == (f"{web.url('/late')} was not read: it took longer than 1.5 seconds",)
@@ -159,13 +164,7 @@ def test_what_nobody_expected_of_a_page_is_a_note(web, fetcher, capfd):
         def fetch(self, url):
             raise RuntimeError("a fault in here") if url.endswith("bus") else None
 
-    found = look_up(
-        QUESTION,
-        FakeSearch(web.url("/bus")),
-        Broken(),
-        encoder=FakeEncoder(),
-        idf=lambda terms: dict.fromkeys(terms, 1.0),
-    )
+    found = looked_up(Broken(), web.url("/bus"))
     assert found.notes == (
         f"{web.url('/bus')} was not read: it could not be read (RuntimeError: a fault in here)",
     )
@@ -174,26 +173,14 @@ def test_what_nobody_expected_of_a_page_is_a_note(web, fetcher, capfd):
 
 def test_a_page_under_two_addresses_is_read_once_under_its_own(web, fetcher):
     web.moved("/old-ferry", "/ferry")
-    found = look_up(
-        QUESTION,
-        FakeSearch(web.url("/old-ferry"), web.url("/ferry")),
-        fetcher,
-        encoder=FakeEncoder(),
-        idf=lambda terms: dict.fromkeys(terms, 1.0),
-    )
+    found = looked_up(fetcher, web.url("/old-ferry"), web.url("/ferry"))
     assert {hit.chunk.source for hit in found.hits} == {web.url("/ferry")}
     assert len(found.hits) == 1
 
 
 def test_of_huge_pages_only_the_beginning_is_compared(web, fetcher):
     web.html("/huge", "<p>The ferry leaves at 6:45.</p>" + "<p>Words of a long page.</p>" * 9000)
-    found = look_up(
-        QUESTION,
-        FakeSearch(web.url("/huge")),
-        fetcher,
-        encoder=FakeEncoder(),
-        idf=lambda terms: dict.fromkeys(terms, 1.0),
-    )
+    found = looked_up(fetcher, web.url("/huge"))
     assert len(found.documents[web.url("/huge")].text) == 200_000
     assert "6:45" in found.hits[0].chunk.text
 
