@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.collections import rows
 from ingest.chunk import chunk
+from ingest.context import in_context
 from ingest.document import Chunk, Document, Hit
 from ingest.encode import Encoder
 from ingest.index import LocalIndex
@@ -67,7 +68,8 @@ def build(folder: Path, contexts: Iterable[str], encoder: Encoder) -> LocalIndex
         for context in dict.fromkeys(contexts):
             document = as_document(context)
             chunks = chunk(document)
-            index.add(document, chunks, encoder.encode_documents([c.text for c in chunks]))
+            vectors = encoder.encode_documents([c.text for c in chunks])
+            index.add(document, chunks, in_context(encoder, vectors, [c.source for c in chunks]))
     return index
 
 

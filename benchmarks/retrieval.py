@@ -28,6 +28,7 @@ from benchmarks.collections import Collection, Measures, Passage, load, measure
 from benchmarks.questions import load as load_questions
 from benchmarks.questions import sample
 from ingest.chunk import chunk
+from ingest.context import in_context
 from ingest.document import Document, Heading
 from ingest.encode import Encoder, load_encoder
 from ingest.index import LocalIndex
@@ -75,7 +76,9 @@ def build(index: LocalIndex, encoder: Encoder, passages: Sequence[Passage]) -> i
     with index.writing():
         for batch in _batches(passages):
             cut = [(made, chunk(made)) for made in map(document, batch)]
-            vectors = encoder.encode_documents([c.passage for _, cs in cut for c in cs])
+            every = [c for _, cs in cut for c in cs]
+            vectors = encoder.encode_documents([c.passage for c in every])
+            vectors = in_context(encoder, vectors, [c.source for c in every])
             start = 0
             for made, chunks in cut:
                 index.add(made, chunks, vectors[start : start + len(chunks)])

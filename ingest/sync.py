@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from ingest.ahead import ahead
 from ingest.changes import Reader, Reading
+from ingest.context import in_context
 from ingest.document import Chunk, Document
 from ingest.encode import Encoder
 from ingest.fetch import Fetcher
@@ -153,9 +154,10 @@ class _Run:
         """Encode what is in the batch and write it: a document, a transaction."""
         batch, self._batch, self._waiting = self._batch, [], 0
         fresh = [self._fresh(reading) for reading in batch]
-        passages = [chunk.passage for documents in fresh for _, cut in documents for chunk in cut]
-        if passages:
-            vectors = self._encoder.encode_documents(passages)
+        cut = [chunk for documents in fresh for _, chunks in documents for chunk in chunks]
+        if cut:
+            plain = self._encoder.encode_documents([chunk.passage for chunk in cut])
+            vectors = in_context(self._encoder, plain, [chunk.source for chunk in cut])
         position = 0
         for reading, documents in zip(batch, fresh, strict=True):
             for document, chunks in documents:
