@@ -117,7 +117,7 @@ class StaticEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the table's and the tokenizer's files, and of what is made of the vectors."""
-        digest = hashlib.sha256(b"neighbours .5")  # see `ingest.context`
+        digest = hashlib.sha256(b"neighbours 1")  # see `ingest.context`
         for file in self._files:
             digest.update(hashlib.sha256(file.read_bytes()).digest())
         return digest.hexdigest()

@@ -14,10 +14,10 @@ ENCODER = load_encoder("builtin")
 ROWS = np.eye(4, 6, dtype=np.float32)
 
 
-def test_each_passage_takes_half_of_the_mean_of_its_neighbours():
+def test_each_passage_takes_the_mean_of_its_neighbours():
     mixed = in_context(ENCODER, ROWS, ["a", "a", "a", "b"])
     expected = np.array(
-        [[1, 0.5, 0, 0, 0, 0], [0.25, 1, 0.25, 0, 0, 0], [0, 0.5, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0]]
+        [[1, 1, 0, 0, 0, 0], [0.5, 1, 0.5, 0, 0, 0], [0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0]]
     )
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(mixed, expected, atol=1e-6)
