@@ -173,9 +173,9 @@ class Rag:
         """Bring the index in step with files, folders and pages; what has not changed stays.
 
         Roots are paths, patterns such as `docs/*.pdf`, URLs, and "-" for what `stdin` gives, under
-        the name `stdin_name`. `prune` removes documents that lie under the roots and whose files
-        are gone; `passwords` open encrypted files. Pages are fetched from public addresses, and
-        from hosts in `allow` (`host` or `host:port`).
+        the name `stdin_name`. `prune` removes documents whose files are gone, under the roots or,
+        without any, anywhere; `passwords` open encrypted files. Pages are fetched from public
+        addresses, and from hosts in `allow` (`host` or `host:port`).
         """
         from ingest.addresses import Addresses
         from ingest.fetch import Fetcher
